@@ -1,0 +1,1 @@
+"""Sums over all pairs of two point sets: kernels, engines, and their derivatives."""
