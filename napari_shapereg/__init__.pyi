@@ -1,0 +1,50 @@
+from .errors import (
+    EngineError as EngineError,
+    InputError as InputError,
+    MissingExtraError as MissingExtraError,
+    ResourceError as ResourceError,
+    ShapeRegError as ShapeRegError,
+)
+from .fidelities import (
+    EnergyDistance as EnergyDistance,
+    Fidelity as Fidelity,
+    KernelNorm as KernelNorm,
+    descent_field as descent_field,
+)
+from .measures import (
+    Measure as Measure,
+    coarsen as coarsen,
+    measure_from_labels as measure_from_labels,
+)
+from .quality import (
+    inverse_consistency as inverse_consistency,
+    label_agreement as label_agreement,
+    regularity as regularity,
+)
+from .reductions import (
+    EnergyKernel as EnergyKernel,
+    GaussianKernel as GaussianKernel,
+    LaplacianKernel as LaplacianKernel,
+    SumKernel as SumKernel,
+)
+from .registration import (
+    RegistrationResult as RegistrationResult,
+    RegistrationState as RegistrationState,
+    iter_registration as iter_registration,
+    register as register,
+)
+from .transforms import (
+    read_transform as read_transform,
+    resample_image as resample_image,
+    resample_labels as resample_labels,
+    transform_points as transform_points,
+    write_transform as write_transform,
+)
+from .volumes import (
+    ImageGrid as ImageGrid,
+    LabelVolume as LabelVolume,
+    read_labels as read_labels,
+    write_labels as write_labels,
+)
+
+__version__: str
