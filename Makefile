@@ -1,0 +1,50 @@
+# `make demo` and `make test` do all their set-up themselves, once: it is repeated when pyproject.toml or the lock change.
+# Plain POSIX make, so that the makes of Debian and macOS both read it.
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock
+
+.PHONY: demo test lint docs bench lock clean libraries
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/shapereg demo -o demo_output
+
+test: lint docs libraries
+	.ci/with_display.sh $(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/test.stamp
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark --capture=no
+
+libraries: $(VENV)/test.stamp
+	.ci/system_libraries.sh $(BIN)/python
+
+lock: $(VENV)/test.stamp
+	$(BIN)/python .ci/lock.py requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api .coverage .*_cache
+
+# torch comes first and alone: it is most of the download, and nothing else may choose its version.
+$(VENV)/demo.stamp: pyproject.toml requirements.lock
+	.ci/virtual_environment.sh $(PYTHON) $(VENV)
+	@echo "make: installing torch"
+	@$(PIP) torch
+	@echo "make: installing shapereg"
+	@$(PIP) --editable '.[report]'
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	@echo "make: installing napari and the tools of test, lint and docs"
+	@$(PIP) --editable '.[all,test,docs]'
+	touch $@
