@@ -21,7 +21,7 @@ from .quality import (
     label_agreement as label_agreement,
     regularity as regularity,
 )
-from .reductions import (
+from .reductions.kernels import (
     EnergyKernel as EnergyKernel,
     GaussianKernel as GaussianKernel,
     LaplacianKernel as LaplacianKernel,
