@@ -1,3 +1,5 @@
+"""Sphinx: the site of `make docs`."""
+
 from __future__ import annotations
 
 from importlib import metadata
