@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Color = tuple[float, float, float]
 
 _TABLE_LIMIT = 1 << 16
+# Tools that store labels as scaled integers read them back as 1.00002.
+_ROUNDING = 1e-3
 _LARGEST_LABEL = int(np.iinfo(np.int32).max)
 
 
@@ -197,7 +199,7 @@ def _whole_numbers(data: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
         if not np.isfinite(plane).all():
             msg = "holds NaN or infinite values, so it is no label volume; replace them by 0"
             raise InputError(msg)
-        wrong = plane[plane != np.rint(plane)]
+        wrong = plane[np.abs(plane - np.rint(plane)) > _ROUNDING]
         if wrong.size:
             msg = (
                 f"holds values that are not whole numbers (for example {wrong[0]:g}), so it is an intensity "
@@ -205,7 +207,10 @@ def _whole_numbers(data: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
             )
             raise InputError(msg)
     _check_range(data)
-    return data.astype(np.uint8 if data.max() <= np.iinfo(np.uint8).max else np.int32)
+    whole = np.rint(data)
+    small = whole.max() <= np.iinfo(np.uint8).max
+    labels: NDArray[np.integer[Any]] = whole.astype(np.uint8 if small else np.int32)
+    return labels
 
 
 def _check_range(data: NDArray[Any]) -> None:

@@ -1,8 +1,7 @@
-"""The geometry that a NIfTI header states, and whether the file holds all its voxels.
+"""The geometry that a NIfTI header states.
 
-ITK and nibabel disagree where a header holds both a qform and an sform, and ITK fills a truncated file with
-zeros without a word. So the header is read here: layout and orientation methods 2 and 3 of the NIfTI-1 and
-NIfTI-2 standards (``nifti1.h``, ``nifti2.h``).
+ITK and nibabel disagree where a header holds both a qform and an sform, and ITK refuses a sheared matrix
+without naming it. So the orientation is read here: methods 2 and 3 of the NIfTI-1 standard (``nifti1.h``).
 """
 
 from __future__ import annotations
@@ -24,28 +23,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_CHUNK = 1 << 20
+_LENGTH = 348
+_LENGTH_OF_NIFTI_2 = 540
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the fields lie in the header: (offset, struct format)."""
-
-    length: int
-    dim: tuple[int, str]
-    bitpix: tuple[int, str]
-    pixdim: tuple[int, str]
-    vox_offset: tuple[int, str]
-    codes: tuple[int, str]
-    quaternion: tuple[int, str]
-    rows: tuple[int, str]
-
-
-_LAYOUTS = {
-    348: _Layout(348, (40, "8h"), (72, "h"), (76, "8f"), (108, "f"), (252, "2h"), (256, "6f"), (280, "12f")),
-    540: _Layout(540, (16, "8q"), (14, "h"), (104, "8d"), (168, "q"), (344, "2i"), (352, "6d"), (400, "12d")),
-}
+# Where the fields lie in the header: offset and struct format.
+_DIM = (40, "8h")
+_BITPIX = (72, "h")
+_PIXDIM = (76, "8f")
+_VOX_OFFSET = (108, "f")
+_FORM_CODES = (252, "2h")
+_QUATERNION_AND_OFFSET = (256, "6f")
+_SFORM_ROWS = (280, "12f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +46,7 @@ class NiftiHeader:
     dimensions : tuple of int
         Number of voxels along each of the header's dimensions.
     data_end : int
-        Where the voxels end in the (uncompressed) file, in bytes.
+        Where the voxels end in the uncompressed file, in bytes.
     sform_code, qform_code : int
         0 where the header does not state that form.
     matrix : (3, 3) float64 array or None
@@ -79,19 +68,23 @@ class NiftiHeader:
         Raises
         ------
         InputError
-            The matrix is not finite, singular or sheared.
+            The volume has fewer than three dimensions, or the matrix is not finite, singular or sheared.
         """
         if self.matrix is None or self.offset is None:
             return None
+        if len(self.dimensions) < 3:
+            msg = f"a 3-D volume is needed, this one has size {self.dimensions}; save one 3-D volume"
+            raise InputError(msg)
         spacing = np.linalg.norm(self.matrix, axis=0)
         if not np.isfinite(spacing).all() or (spacing == 0).any():
             rows = self.matrix.tolist()
             msg = f"its orientation matrix is singular or not finite, got {rows}; correct the header"
             raise InputError(msg)
+        x, y, z = self.dimensions[:3]
         direction = _LPS_FROM_RAS @ self.matrix / spacing
-        origin = _LPS_FROM_RAS @ self.offset
-        size = self.dimensions[:3]
-        return ImageGrid(size, tuple(spacing), tuple(origin), tuple(direction.ravel()))  # type: ignore[arg-type]
+        return ImageGrid(
+            (x, y, z), _triple(spacing), _triple(_LPS_FROM_RAS @ self.offset), tuple(direction.ravel())
+        )
 
 
 def read_nifti_header(path: Path) -> NiftiHeader:
@@ -108,59 +101,53 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     Raises
     ------
     InputError
-        The file is no NIfTI file, or ends within its header.
+        The file is no NIfTI-1 file, or ends within its header.
     """
-    with _open(path) as file:
+    with open_nifti(path) as file:
         try:
-            raw = file.read(max(_LAYOUTS))
+            raw = file.read(_LENGTH)
         except (EOFError, OSError, zlib.error) as error:
-            raise InputError(_damaged(str(error))) from error
+            msg = f"the file is truncated or corrupt ({error}); copy or export it again"
+            raise InputError(msg) from error
     for order in "<>":
-        layout = _LAYOUTS.get(struct.unpack_from(f"{order}i", raw)[0]) if len(raw) >= 4 else None
-        if layout is not None and len(raw) >= layout.length:
-            return _parse(raw, order, layout)
-    raise InputError(_damaged("it has no complete NIfTI header"))
+        length = struct.unpack_from(f"{order}i", raw)[0] if len(raw) == _LENGTH else 0
+        if length == _LENGTH:
+            return _parse(raw, order)
+        if length == _LENGTH_OF_NIFTI_2:
+            msg = "this is a NIfTI-2 file, which ITK cannot read; save it as NIfTI-1"
+            raise InputError(msg)
+    msg = (
+        "the file is truncated, corrupt or no NIfTI file (it has no complete header); copy or export it again"
+    )
+    raise InputError(msg)
 
 
-def check_complete(path: Path, header: NiftiHeader) -> None:
-    """Read the file once and make sure that no voxel is missing.
-
-    Raises
-    ------
-    InputError
-        The file is truncated, or its compressed stream is corrupt.
-    """
-    count = 0
-    with _open(path) as file:
-        try:
-            while chunk := file.read(_CHUNK):
-                count += len(chunk)
-        except (EOFError, OSError, zlib.error) as error:
-            raise InputError(_damaged(str(error))) from error
-    if count < header.data_end:
-        raise InputError(_damaged(f"it holds {count} of {header.data_end} bytes"))
+def open_nifti(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """Open a NIfTI file for reading its uncompressed bytes."""
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _parse(raw: bytes, order: str, layout: _Layout) -> NiftiHeader:
+def _parse(raw: bytes, order: str) -> NiftiHeader:
     def values(field: tuple[int, str]) -> tuple[Any, ...]:
         return struct.unpack_from(order + field[1], raw, field[0])
 
-    rank, *counts = values(layout.dim)
+    rank, *counts = values(_DIM)
     if not 1 <= rank <= len(counts) or min(counts[:rank]) < 1:
-        raise InputError(_damaged(f"its dimensions make no sense: {[rank, *counts]}"))
+        msg = (
+            f"the file is corrupt (its dimensions make no sense: {[rank, *counts]}); copy or export it again"
+        )
+        raise InputError(msg)
     dimensions = tuple(counts[:rank])
-    voxel_bits = values(layout.bitpix)[0]
-    qform_code, sform_code = values(layout.codes)
-    pixdim = np.asarray(values(layout.pixdim), dtype=np.float64)
+    qform_code, sform_code = values(_FORM_CODES)
     matrix = offset = None
     if sform_code > 0:
-        rows = np.asarray(values(layout.rows), dtype=np.float64).reshape(3, 4)
+        rows = np.asarray(values(_SFORM_ROWS), dtype=np.float64).reshape(3, 4)
         matrix, offset = rows[:, :3], rows[:, 3]
     elif qform_code > 0:
-        numbers = np.asarray(values(layout.quaternion), dtype=np.float64)
-        matrix, offset = _from_quaternion(numbers[:3], pixdim), numbers[3:]
-    data_bytes = (math.prod(dimensions) * voxel_bits + 7) // 8
-    data_end = int(values(layout.vox_offset)[0]) + data_bytes
+        numbers = np.asarray(values(_QUATERNION_AND_OFFSET), dtype=np.float64)
+        matrix, offset = _from_quaternion(numbers[:3], np.asarray(values(_PIXDIM))), numbers[3:]
+    data_bytes = (math.prod(dimensions) * values(_BITPIX)[0] + 7) // 8
+    data_end = int(values(_VOX_OFFSET)[0]) + data_bytes
     return NiftiHeader(dimensions, data_end, sform_code, qform_code, matrix, offset)
 
 
@@ -177,7 +164,7 @@ def _from_quaternion(imaginary: NDArray[np.float64], pixdim: NDArray[np.float64]
         real = 0.0
         imaginary = imaginary / np.linalg.norm(imaginary)
     else:
-        real = float(np.sqrt(remainder))
+        real = math.sqrt(remainder)
     b, c, d = imaginary
     cross = np.array([[0.0, -d, c], [d, 0.0, -b], [-c, b, 0.0]])
     rotation = np.eye(3) + 2.0 * real * cross + 2.0 * cross @ cross
@@ -185,11 +172,6 @@ def _from_quaternion(imaginary: NDArray[np.float64], pixdim: NDArray[np.float64]
     return np.asarray(rotation * steps * np.array([1.0, 1.0, handedness]))
 
 
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if compressed else path.open("rb")  # type: ignore[return-value]
-
-
-def _damaged(reason: str) -> str:
-    return f"the file is truncated or corrupt ({reason}); copy or export it again"
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = values
+    return (float(x), float(y), float(z))

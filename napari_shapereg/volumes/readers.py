@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.volumes.grid import ImageGrid
+from napari_shapereg.volumes.integrity import check_complete, check_compression, damaged
 from napari_shapereg.volumes.labels import LabelVolume, check_single_component
 from napari_shapereg.volumes.memory import require_memory
-from napari_shapereg.volumes.nifti import check_complete, read_nifti_header
+from napari_shapereg.volumes.nifti import read_nifti_header
 from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:
@@ -118,21 +120,25 @@ def _as_path(source: object) -> Path:
 
 
 def _read_file(path: Path) -> LabelVolume:
-    ending = file_ending(path)
     if path.is_dir():
         msg = "this is a directory; give the file of one label volume"
         raise InputError(msg)
     if not path.is_file():
         msg = "no such file; check the path"
         raise InputError(msg)
+    ending = file_ending(path)
+    if ending.startswith(".nii"):
+        check_compression(path, ending)
+        # ITK refuses a sheared matrix without naming it: look at the geometry first.
+        read_nifti_header(path).grid()
     with quiet_itk():
         reader = _read_header(path, ending)
     grid = _nifti_grid(path, reader) if ending.startswith(".nii") else _header_grid(reader)
     check_single_component(reader.GetNumberOfComponents(), sitk.GetPixelIDValueAsString(reader.GetPixelID()))
     # ITK's image, NumPy's copy of it, and at most one conversion to 32 bits.
-    require_memory(grid.voxels * (2 * _BYTES.get(reader.GetPixelID(), 8) + 4), f"reading {grid.size} voxels")
-    if ending.startswith(".nii"):
-        check_complete(path, read_nifti_header(path))
+    stored = grid.voxels * _BYTES.get(reader.GetPixelID(), 8)
+    require_memory(2 * stored + 4 * grid.voxels, f"reading {grid.size} voxels")
+    check_complete(path, ending, stored)
     with quiet_itk():
         image = _execute(reader)
     return LabelVolume.from_image(grid.stamp(image), source=path)
@@ -142,13 +148,10 @@ def _read_header(path: Path, ending: str) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(IMAGE_IO[ending])
-    if ending.startswith(".nii"):
-        # ITK refuses a sheared sform without naming it: look at the matrix first.
-        read_nifti_header(path).grid()
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(_unreadable(error)) from error
+        raise _unreadable(error) from error
     return reader
 
 
@@ -156,16 +159,26 @@ def _execute(reader: sitk.ImageFileReader) -> sitk.Image:
     try:
         image: sitk.Image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(_unreadable(error)) from error
+        raise _unreadable(error) from error
     return image
 
 
 def _header_grid(reader: sitk.ImageFileReader) -> ImageGrid:
     size = reader.GetSize()
+    if len(size) == 4 and size[3] == 1:
+        return _only_frame(reader)
     if len(size) != 3:
         msg = f"a 3-D volume is needed, this one is {len(size)}-D of size {tuple(size)}; save one 3-D volume"
         raise InputError(msg)
     return ImageGrid(size, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+
+
+def _only_frame(reader: sitk.ImageFileReader) -> ImageGrid:
+    """Have the reader drop a fourth dimension of one frame; return the grid of that frame."""
+    size = reader.GetSize()[:3]
+    reader.SetExtractSize((*size, 0))
+    direction = np.asarray(reader.GetDirection()).reshape(4, 4)[:3, :3]
+    return ImageGrid(size, reader.GetSpacing()[:3], reader.GetOrigin()[:3], tuple(direction.ravel()))
 
 
 def _nifti_grid(path: Path, reader: sitk.ImageFileReader) -> ImageGrid:
@@ -192,10 +205,11 @@ def _warn(path: Path, message: str) -> None:
     warnings.warn(f"{path}: {message}", UserWarning, stacklevel=5)
 
 
-def _unreadable(error: RuntimeError) -> str:
+def _unreadable(error: RuntimeError) -> InputError:
+    # The last line says what is wrong; "Reason:" is whatever errno happened to be, and addresses help nobody.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1] if lines else "no reason given"
-    return f"the file is truncated, corrupt or not what its ending says ({reason}); copy or export it again"
+    reasons = [line for line in lines if not line.startswith("Reason:")]
+    return damaged(re.sub(r"^.*\(0x[0-9a-f]+\): ", "", reasons[-1])[:200] if reasons else "no reason given")
 
 
 @contextmanager
@@ -207,3 +221,6 @@ def _naming(path: Path) -> Iterator[None]:
             raise
         msg = f"{path}: {error}"
         raise type(error)(msg) from error
+    except OSError as error:
+        msg = f"{path}: the file cannot be read ({error.strerror}); check its permissions"
+        raise InputError(msg) from error

@@ -1,0 +1,139 @@
+"""Whether a file holds all its voxels, unharmed.
+
+ITK fills a truncated NIfTI file with zeros without a word, and takes damaged deflate streams in NRRD and
+MetaImage files for voxels. So every compressed stream is read through once, which checks its check sum (about
+0.1 s for 24 million label voxels), and counted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import IO, TYPE_CHECKING
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.volumes.nifti import open_nifti, read_nifti_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_HEADER_LINE = 1 << 16
+
+
+def check_complete(path: Path, ending: str, expected: int) -> None:
+    """Read the file once and make sure that no voxel is missing and no compressed stream is damaged.
+
+    Parameters
+    ----------
+    path : Path
+    ending : str
+        Which of the supported endings the name has.
+    expected : int
+        Bytes that the voxels take when they are not compressed.
+
+    Raises
+    ------
+    InputError
+        The file is truncated or corrupt, or the data file that it names is missing.
+    """
+    if ending.startswith(".nii"):
+        _check_nifti(path)
+    elif ending == ".nrrd":
+        _check_nrrd(path, expected)
+    else:
+        _check_meta_image(path, expected)
+
+
+def check_compression(path: Path, ending: str) -> None:
+    """Make sure that a NIfTI file is compressed exactly where its name says so; ITK goes by the name alone.
+
+    Raises
+    ------
+    InputError
+        A ``.nii.gz`` file is not compressed, or a ``.nii`` file is.
+    """
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
+    if ending == ".nii.gz" and not compressed:
+        msg = "the file is corrupt or not compressed; if it is a plain NIfTI file, rename it to .nii"
+        raise InputError(msg)
+    if ending == ".nii" and compressed:
+        msg = "the file is compressed by gzip; rename it to .nii.gz"
+        raise InputError(msg)
+
+
+def damaged(reason: str) -> InputError:
+    """Return the error for a file that cannot be read to its end, to be raised by the caller."""
+    return InputError(
+        f"the file is truncated, corrupt or not what its ending says ({reason}); export it again"
+    )
+
+
+def _check_nifti(path: Path) -> None:
+    with open_nifti(path) as file:
+        _require(_count(_chunks(file)), read_nifti_header(path).data_end)
+
+
+def _check_nrrd(path: Path, expected: int) -> None:
+    with path.open("rb") as file:
+        fields = {}
+        while (line := file.readline(_LONGEST_HEADER_LINE).strip()) != b"":
+            key, _, value = line.partition(b":")
+            fields[key.strip().lower()] = value.strip().lower()
+        detached = {b"data file", b"datafile", b"line skip", b"byte skip"} & fields.keys()
+        if detached or fields.get(b"encoding") not in {b"gzip", b"gz"}:
+            return
+        with gzip.open(file) as stream:
+            _require(_count(_chunks(stream)), expected)
+
+
+def _check_meta_image(path: Path, expected: int) -> None:
+    with path.open("rb") as file:
+        fields = {}
+        while b"ElementDataFile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
+            key, _, value = line.partition(b"=")
+            fields[key.strip()] = value.strip()
+        compressed = fields.get(b"CompressedData", b"").lower() == b"true"
+        name = fields.get(b"ElementDataFile", b"").decode(errors="replace")
+        if name.upper() == "LOCAL":
+            _require(_count(_inflated(file) if compressed else _chunks(file)), expected)
+            return
+    if not name or name.upper().startswith("LIST") or "%" in name:
+        return
+    data = path.parent / name
+    if not data.is_file():
+        msg = f"the voxels lie in {name}, which is not there; keep it beside the header"
+        raise InputError(msg)
+    with data.open("rb") as file:
+        _require(_count(_inflated(file) if compressed else _chunks(file)), expected)
+
+
+def _chunks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _inflated(file: IO[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    for chunk in _chunks(file):
+        yield stream.decompress(chunk, _CHUNK)
+        while stream.unconsumed_tail:
+            yield stream.decompress(stream.unconsumed_tail, _CHUNK)
+    if not stream.eof:
+        msg = "its compressed stream has no end"
+        raise EOFError(msg)
+
+
+def _count(chunks: Iterator[bytes]) -> int:
+    try:
+        return sum(len(chunk) for chunk in chunks)
+    except (EOFError, OSError, zlib.error) as error:
+        raise damaged(str(error)) from error
+
+
+def _require(count: int, expected: int) -> None:
+    if count < expected:
+        raise damaged(f"it holds {count} of {expected} bytes")
