@@ -21,8 +21,8 @@ class Engine(Protocol):
 
     What every method may rely on (`differentiable` checks it) and must keep to:
 
-    - `x` (N, D) and `y` (M, D) are points in mm, finite, N >= 1, M >= 1, D one of 1, 2, 3, 6; vectors are (N,)
-      or (M,). All are detached, on one device and of one dtype, float32 or float64, with any strides.
+    - `x` (N, D) and `y` (M, D) are points in mm, finite, N >= 1, M >= 1, D one of 1, 2, 3, 6; vectors are
+      (N,) or (M,). All are detached, on one device and of one dtype, float32 or float64, with any strides.
     - Results are new tensors on the same device and of the same dtype; arguments are never written to.
     - The cost is C(x, y) = \|x - y\|^p / p with p 1 or 2, so grad_x C = (x - y) / \|x - y\|^(2 - p).
     - Where two points coincide, the gradient of \|x - y\| is taken as 0.
@@ -54,7 +54,7 @@ class Engine(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Return `softmin` s (N,) and its gradient in x_i (N, D): sum_j pi_ij grad_x C(x_i, y_j).
 
-        pi_ij = exp(h_j + (s_i - C(x_i, y_j)) / epsilon) sums to 1 over j. Where s_i is +inf the gradient is 0.
+        pi_ij = exp(h_j + (s_i - C(x_i, y_j)) / epsilon) sums to 1 over j. Where s_i is +inf, it is 0.
         """
         ...
 
@@ -63,9 +63,9 @@ class Engine(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Return (M,): sum_i w_i pi_ij, and (M, D): sum_i w_i pi_ij grad_y C(x_i, y_j), both at y_j.
 
-        pi_ij = exp(h_j + (f_i - C(x_i, y_j)) / epsilon): the transposed pass of `softmin`'s backward, when f is
-        its value and w the incoming gradient: d/dh_j is -epsilon times the first result, d/dy_j the second.
-        `f` (N,) and `w` (N,) are finite, `w` of any sign; where h_j is -inf both results are 0.
+        pi_ij = exp(h_j + (f_i - C(x_i, y_j)) / epsilon): the transposed pass of `softmin`'s backward, when f
+        is its value and w the incoming gradient: d/dh_j is -epsilon times the first result, d/dy_j the
+        second. `f` (N,) and `w` (N,) are finite, `w` of any sign; where h_j is -inf both results are 0.
         """
         ...
 

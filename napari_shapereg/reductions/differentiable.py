@@ -1,0 +1,202 @@
+"""The pairwise sums as differentiable functions of tensors: torch's autograd over any engine.
+
+Every backward pass is one of the engine's own reductions with the two point sets in swapped roles; only what
+is asked for is computed. Gradients are of first order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from napari_shapereg.reductions import arguments
+from napari_shapereg.reductions.selection import get_engine
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_shapereg.reductions.engine import Engine
+    from napari_shapereg.reductions.kernels import Kernel
+
+# autograd's context takes any attribute.
+_Context: TypeAlias = Any
+
+
+def kernel_sum(kernel: Kernel, x: Tensor, y: Tensor, b: Tensor, engine: str | Engine = "auto") -> Tensor:
+    """Sum a kernel over all pairs of points: sum_j k(x_i, y_j) b_j.
+
+    Parameters
+    ----------
+    kernel
+        `EnergyKernel`, `GaussianKernel`, `LaplacianKernel` or a `SumKernel` of them; lengths in mm.
+    x
+        Points (N, D) in mm where the sum is evaluated, D one of 1, 2, 3, 6; float32 or float64, any device.
+    y
+        Points (M, D) in mm that carry the weights, of the same dtype and on the same device.
+    b
+        Weights (M,), of any sign.
+    engine
+        Name of an engine, "auto", or an engine (see `get_engine`).
+
+    Returns
+    -------
+    Tensor
+        (N,), differentiable once in `x`, `y` and `b`. Coincident points add 0 to the gradient of |x - y|.
+
+    Raises
+    ------
+    InputError
+        When an argument has the wrong shape, dtype or device, or holds NaN or an infinity.
+    EngineError, MissingExtraError
+        When the engine does not work here.
+    """
+    arguments.check_points(x, y)
+    arguments.check_vector("b", b, "y", y)
+    arguments.check_finite({"x": x, "y": y, "b": b})
+    chosen = get_engine(engine, x.device)
+    if _is_differentiated(x, y, b):
+        return _apply(_KernelSum, chosen, kernel, x, y, b)
+    return chosen.kernel_sum(kernel, x.detach(), y.detach(), b.detach())
+
+
+def softmin(epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor, engine: str | Engine = "auto") -> Tensor:
+    r"""Take the soft minimum over y of the cost from x: -epsilon log sum_j exp(h_j - C(x_i, y_j) / epsilon).
+
+    With h = log(weights) + potential / epsilon it is the operator Smin of Feydy and Trouvé, *Global
+    divergences between measures: from Hausdorff distance to Optimal Transport* (2018), applied to the cost
+    C(x, y) = \|x - y\|^p / p minus the potential.
+
+    Parameters
+    ----------
+    epsilon
+        Temperature blur^p > 0, in mm^p.
+    p
+        Exponent of the cost, 1 or 2.
+    x
+        Points (N, D) in mm where it is evaluated, D one of 1, 2, 3, 6; float32 or float64, any device.
+    y
+        Points (M, D) in mm, of the same dtype and on the same device.
+    h
+        Logarithms (M,), no unit; -inf where a weight is zero.
+    engine
+        Name of an engine, "auto", or an engine (see `get_engine`).
+
+    Returns
+    -------
+    Tensor
+        (N,) in mm^p, differentiable once in `x`, `y` and `h`; +inf, with gradient 0, when every `h` is -inf.
+
+    Raises
+    ------
+    InputError
+        When an argument has the wrong shape, dtype or device, holds NaN or an infinity, or is out of range.
+    EngineError, MissingExtraError
+        When the engine does not work here.
+    """
+    arguments.check_points(x, y)
+    arguments.check_vector("h", h, "y", y)
+    arguments.check_softmin(epsilon, p, x, y, h)
+    chosen = get_engine(engine, x.device)
+    if _is_differentiated(x, y, h):
+        return _apply(_Softmin, chosen, epsilon, p, x, y, h)
+    return chosen.softmin(epsilon, p, x.detach(), y.detach(), h.detach())
+
+
+def nearest(x: Tensor, y: Tensor, engine: str | Engine = "auto") -> tuple[Tensor, Tensor]:
+    """Find, for each point of `x`, a nearest point of `y`. Not differentiable.
+
+    Parameters
+    ----------
+    x
+        Points (N, D) in mm, D one of 1, 2, 3, 6; float32 or float64, any device.
+    y
+        Points (M, D) in mm, of the same dtype and on the same device.
+    engine
+        Name of an engine, "auto", or an engine (see `get_engine`).
+
+    Returns
+    -------
+    tuple of Tensor
+        (N,) int64, the index in `y` (any of several that are equally near), and (N,), the distance in mm.
+
+    Raises
+    ------
+    InputError
+        When an argument has the wrong shape, dtype or device, or holds NaN or an infinity.
+    EngineError, MissingExtraError
+        When the engine does not work here.
+    """
+    arguments.check_points(x, y)
+    arguments.check_finite({"x": x, "y": y})
+    return get_engine(engine, x.device).nearest(x.detach(), y.detach())
+
+
+class _KernelSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: _Context, engine: Engine, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
+        gradient = None
+        if ctx.needs_input_grad[2]:
+            value, gradient = engine.kernel_sum_and_gradient(kernel, x, y, b)
+        else:
+            value = engine.kernel_sum(kernel, x, y, b)
+        ctx.engine, ctx.kernel = engine, kernel
+        ctx.save_for_backward(x, y, b, gradient)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: _Context, incoming: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, b, gradient = ctx.saved_tensors
+        _, _, x_needed, y_needed, b_needed = ctx.needs_input_grad
+        grad_x = incoming[:, None] * gradient if x_needed else None
+        grad_y = grad_b = None
+        # k is symmetric: the transposed sum is the same reduction, from y and with the incoming weights.
+        if y_needed:
+            grad_b, slope = ctx.engine.kernel_sum_and_gradient(ctx.kernel, y, x, incoming)
+            grad_y = b[:, None] * slope
+        elif b_needed:
+            grad_b = ctx.engine.kernel_sum(ctx.kernel, y, x, incoming)
+        return None, None, grad_x, grad_y, grad_b
+
+
+class _Softmin(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: _Context, engine: Engine, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor
+    ) -> Tensor:
+        gradient = None
+        if ctx.needs_input_grad[3]:
+            value, gradient = engine.softmin_and_gradient(epsilon, p, x, y, h)
+        else:
+            value = engine.softmin(epsilon, p, x, y, h)
+        ctx.engine, ctx.epsilon, ctx.p = engine, epsilon, p
+        ctx.save_for_backward(x, y, h, value, gradient)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: _Context, incoming: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, h, value, gradient = ctx.saved_tensors
+        _, _, _, x_needed, y_needed, h_needed = ctx.needs_input_grad
+        grad_x = incoming[:, None] * gradient if x_needed else None
+        grad_y = grad_h = None
+        if y_needed or h_needed:
+            # Where no y has any mass the value is +inf and moves with nothing.
+            empty = torch.isinf(value)
+            mass, grad_y = ctx.engine.plan_sum_and_gradient(
+                ctx.epsilon, ctx.p, x, y, value.masked_fill(empty, 0), h, incoming.masked_fill(empty, 0)
+            )
+            grad_h = -ctx.epsilon * mass
+        return None, None, None, grad_x, grad_y, grad_h
+
+
+def _is_differentiated(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _apply(function: type[torch.autograd.Function], *inputs: object) -> Tensor:
+    # `Function.apply` carries no types.
+    result: Tensor = function.apply(*inputs)  # type: ignore[no-untyped-call]
+    return result
