@@ -138,10 +138,10 @@ class LabelVolume:
         """
         check_single_component(image.GetNumberOfComponentsPerPixel(), image.GetPixelIDTypeAsString())
         grid = ImageGrid.from_image(image)
-        if "vector" in image.GetPixelIDTypeAsString():
-            image = sitk.VectorIndexSelectionCast(image, 0)
         metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
         names, colors = segments_from_metadata(metadata)
+        if "vector" in image.GetPixelIDTypeAsString():
+            image = sitk.VectorIndexSelectionCast(image, 0)
         return cls(sitk.GetArrayFromImage(image), grid, names, colors, source)
 
     @classmethod

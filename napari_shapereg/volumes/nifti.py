@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LENGTH = 348
 _LENGTH_OF_NIFTI_2 = 540
-_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
+_LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 
 # Where the fields lie in the header: offset and struct format.
 _DIM = (40, "8h")
@@ -81,9 +81,9 @@ class NiftiHeader:
             msg = f"its orientation matrix is singular or not finite, got {rows}; correct the header"
             raise InputError(msg)
         x, y, z = self.dimensions[:3]
-        direction = _LPS_FROM_RAS @ self.matrix / spacing
+        direction = _LPS_FROM_RAS[:, None] * self.matrix / spacing
         return ImageGrid(
-            (x, y, z), _triple(spacing), _triple(_LPS_FROM_RAS @ self.offset), tuple(direction.ravel())
+            (x, y, z), _triple(spacing), _triple(_LPS_FROM_RAS * self.offset), tuple(direction.ravel())
         )
 
 

@@ -195,8 +195,9 @@ def _nifti_grid(path: Path, reader: sitk.ImageFileReader) -> ImageGrid:
         return itk
     _warn(
         path,
-        f"its sform (code {header.sform_code}), used here, and its qform (code {header.qform_code}), used by "
-        f"SimpleITK, place voxels up to {apart:.3g} mm apart; save the file again with one orientation",
+        f"SimpleITK places voxels up to {apart:.3g} mm from where the sform (code {header.sform_code}) has "
+        f"them, which is used here: the qform (code {header.qform_code}) or the voxel size contradicts it; "
+        "save the file again with one orientation",
     )
     return stated
 

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import re
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.volumes import ImageGrid, LabelVolume, read_labels, write_labels, writers
+
+ENDINGS = [".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".mha", ".mhd"]
+# NIfTI headers hold float32 numbers; the others hold 17 digits.
+TOLERANCE = {".nii": 4e-5, ".nii.gz": 4e-5}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_and_their_place_survive(volume, ending, tmp_path):
+    path = write_labels(volume, tmp_path / f"knee{ending}")
+    again = read_labels(path)
+    np.testing.assert_array_equal(again.data, volume.data)
+    assert again.data.dtype == volume.data.dtype
+    assert again.grid.size == volume.grid.size
+    np.testing.assert_allclose(
+        again.grid.corners(), volume.grid.corners(), rtol=0, atol=TOLERANCE.get(ending, 1e-12)
+    )
+    assert again.source == path
+    # Once rounded to what the header holds, the geometry stays.
+    third = read_labels(write_labels(again, tmp_path / f"again{ending}"))
+    np.testing.assert_allclose(third.grid.corners(), again.grid.corners(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_simpleitk_reads_what_is_written(volume, ending, tmp_path):
+    image = sitk.ReadImage(str(write_labels(volume, tmp_path / f"knee{ending}")))
+    assert read_labels(tmp_path / f"knee{ending}").grid == ImageGrid.from_image(image)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), volume.data)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_nibabel_reads_what_is_written(volume, ending, tmp_path):
+    image = nibabel.load(write_labels(volume, tmp_path / f"knee{ending}"))
+    np.testing.assert_array_equal(np.asarray(image.dataobj).T, volume.data)
+    corners = volume.grid.to_indices(volume.grid.corners())
+    ras = nibabel.affines.apply_affine(image.affine, corners)
+    np.testing.assert_allclose(ras * [-1, -1, 1], volume.grid.corners(), atol=4e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("value", [200, 3000, 70_000])
+def test_large_labels_survive(value, ending, tmp_path):
+    data = np.zeros((3, 4, 5), np.int32)
+    data[1, 2, 3] = value
+    path = write_labels(LabelVolume.from_array(data, ImageGrid((5, 4, 3))), tmp_path / f"large{ending}")
+    assert read_labels(path).labels == (value,)
+
+
+def test_simpleitk_images_and_volumes_are_taken_as_they_are(volume):
+    again = read_labels(volume.to_image())
+    np.testing.assert_array_equal(again.data, volume.data)
+    assert again.grid == volume.grid
+    assert read_labels(volume) is volume
+
+
+def test_segment_names_and_colours_survive(tmp_path):
+    data = np.zeros((3, 4, 5), np.uint8)
+    data[1, 2, 3], data[2, 2, 2:4] = 1, 4
+    names = {1: "Femoral cartilage", 4: "Tibial: médial = \\n 50 %", 9: "Meniscus, no voxels"}
+    colors = {1: (0.1, 0.2, 0.3), 4: (1.0, 0.0, 1 / 3), 9: (0.0, 0.0, 0.0)}
+    volume = LabelVolume(data, ImageGrid((5, 4, 3)), names, colors)
+    again = read_labels(write_labels(volume, tmp_path / "knee.seg.nrrd"))
+    assert again.names == names
+    assert again.colors == colors
+    assert again.labels == (1, 4)
+
+
+def test_segments_are_written_as_slicer_reads_them(tmp_path):
+    data = np.zeros((3, 4, 5), np.uint8)
+    data[1:3, 2, 1:4] = 4
+    volume = LabelVolume(data, ImageGrid((5, 4, 3)), {4: "Tibia"}, {4: (0.5, 0.25, 1)})
+    raw = write_labels(volume, tmp_path / "knee.seg.nrrd").read_bytes()
+    header = raw[: raw.index(b"\n\n")].decode().splitlines()
+    for line in (
+        "space: left-posterior-superior",
+        "kinds: domain domain domain",
+        "Segment0_ID:=Segment_4",
+        "Segment0_Name:=Tibia",
+        "Segment0_LabelValue:=4",
+        "Segment0_Layer:=0",
+        "Segment0_Color:=0.5 0.25 1.0",
+        "Segment0_Extent:=1 3 2 2 1 2",
+        "Segmentation_MasterRepresentation:=Binary labelmap",
+    ):
+        assert line in header
+
+
+SLICER_HEADER = """NRRD0004
+type: unsigned char
+dimension: {dimension}
+space: left-posterior-superior
+sizes: {layers}5 4 3
+space directions: {none}(0.7,0,0) (0,0.8,0) (0,0,1.5)
+kinds: {kinds}domain domain domain
+encoding: raw
+space origin: (1,2,3)
+{segments}
+
+"""
+
+
+def _slicer_file(path, segments, layers=None):
+    text = SLICER_HEADER.format(
+        dimension=3 if layers is None else 4,
+        layers="" if layers is None else f"{layers} ",
+        none="" if layers is None else "none ",
+        kinds="" if layers is None else "list ",
+        segments="\n".join(f"{key}:={value}" for key, value in segments.items()),
+    )
+    voxels = np.zeros((3, 4, 5, layers or 1), np.uint8)
+    voxels[1, 2, 3] = 1
+    path.write_bytes(text.encode() + voxels.tobytes())
+    return path
+
+
+def test_file_of_slicer_is_read(tmp_path):
+    segments = {
+        "Segment0_ID": "Segment_1",
+        "Segment0_Name": "Femur",
+        "Segment0_NameAutoGenerated": "0",
+        "Segment0_Color": "0.5 0.25 0.75",
+        "Segment0_LabelValue": "1",
+        "Segment0_Layer": "0",
+        "Segment10_Name": "Tibia",
+        "Segment10_LabelValue": "12",
+        "Segment10_Layer": "0",
+        "Segment10_Color": "not a colour",
+    }
+    volume = read_labels(_slicer_file(tmp_path / "slicer.seg.nrrd", segments))
+    assert volume.names == {1: "Femur", 12: "Tibia"}
+    assert volume.colors == {1: (0.5, 0.25, 0.75)}
+    assert volume.grid.origin == (1, 2, 3)
+
+
+def test_single_layer_of_an_old_slicer_file_is_read(tmp_path):
+    path = _slicer_file(tmp_path / "old.seg.nrrd", {"Segment0_Name": "Femur"}, layers=1)
+    volume = read_labels(path)
+    assert volume.names == {1: "Femur"}
+    assert volume.data[1, 2, 3] == 1
+    assert volume.data.sum() == 1
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_layered_segmentation_is_refused(layers, tmp_path):
+    path = _slicer_file(tmp_path / "layers.seg.nrrd", {"Segment0_Name": "Femur"}, layers=layers)
+    with pytest.raises(InputError, match=r"layers\.seg\.nrrd: .*got [23] .*layered segmentation.*3-D layer"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"LabelValue": "2", "Layer": "1"}, "2 layers"),
+        ({"LabelValue": "1", "Layer": "0"}, "claim the label value 1"),
+    ],
+)
+def test_contradicting_segments_are_refused(second, message, tmp_path):
+    segments = {"Segment0_Name": "a", "Segment0_LabelValue": "1", "Segment0_Layer": "0", "Segment1_Name": "b"}
+    segments |= {f"Segment1_{key}": value for key, value in second.items()}
+    with pytest.raises(InputError, match=message):
+        read_labels(_slicer_file(tmp_path / "two.seg.nrrd", segments))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_failed_write_keeps_the_old_file_and_leaves_nothing(volume, ending, tmp_path, monkeypatch):
+    path = write_labels(volume, tmp_path / f"knee{ending}")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def fail(*_):
+        raise RuntimeError("sitk::ERROR: \nNo space left on device")
+
+    monkeypatch.setattr(writers.sitk.ImageFileWriter, "Execute", fail)
+    with pytest.raises(InputError, match=rf"{re.escape(str(path))}: cannot be written .No space left"):
+        write_labels(volume, path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_writing_overwrites_and_leaves_no_other_file(volume, tmp_path):
+    for _ in range(2):
+        write_labels(volume, tmp_path / "knee.mhd")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["knee.mhd", "knee.zraw"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("knee.png", r"knee\.png: the ending '\.png' is unknown"),
+        ("no/knee.nii", "does not exist"),
+        ("d.nii", "directory"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused(volume, name, message, tmp_path):
+    (tmp_path / "d.nii").mkdir()
+    with pytest.raises(InputError, match=message):
+        write_labels(volume, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["d.nii"]
