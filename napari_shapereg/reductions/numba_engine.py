@@ -1,0 +1,210 @@
+"""The CPU's default engine: compiled loops over pairs that use every vector lane and every core.
+
+This file turns sums in millimetres into the units of the loops and back; the loops are in `numba_kernel_sums`
+and `numba_softmin`. No array of N x M pairs is ever made.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel
+from napari_shapereg.reductions.numba_compile import Limits
+from napari_shapereg.reductions.numba_kernel_sums import energy_sums, gaussian_sums, laplacian_sums
+from napari_shapereg.reductions.numba_layout import Frame, tensor
+from napari_shapereg.reductions.numba_softmin import plan_sums, softmin_sums
+from napari_shapereg.reductions.numba_threads import for_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_shapereg.reductions.kernels import ElementaryKernel, Kernel
+    from napari_shapereg.reductions.numba_compile import Array
+
+_LOG2_E = math.log2(math.e)
+_LN_2 = math.log(2)
+_LIMITS = {
+    torch.float32: Limits(np.float32(1e-30), np.float32(45), np.float32(100), np.float32(-1e30)),
+    torch.float64: Limits(np.float64(1e-280), np.float64(75), np.float64(1000), np.float64(-1e30)),
+}
+
+
+class NumbaEngine:
+    """Pairwise sums on the CPU by compiled loops; `Engine` says what each method computes.
+
+    float32 points are centred and scaled, a row's share of a tile of 2,048 columns is summed in float32 and
+    the shares in float64, so that results are good to 1e-6 of the sum of their terms' magnitudes. float64
+    takes the same path in double precision. The first call for a dtype and a reduction compiles for a second
+    or two; later processes find the machine code on disk. Safe to call from several threads at once.
+
+    Parameters
+    ----------
+    threads
+        How many threads share the rows; the results do not depend on it. Left out, as many as torch uses
+        (`torch.set_num_threads`).
+    """
+
+    name = "numba"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
+
+    @property
+    def threads(self) -> int:
+        """How many threads share the rows of the next call."""
+        return self._threads or torch.get_num_threads()
+
+    def kernel_sum(self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
+        """Return (N,): sum_j k(x_i, y_j) b_j."""
+        frame = Frame(x, y)
+        values = np.zeros(len(x))
+        for weight, elementary in kernel.terms():
+            values += weight * self._elementary_sum(frame, elementary, x, y, b, None)
+        return tensor(values, x)
+
+    def kernel_sum_and_gradient(
+        self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return `kernel_sum` (N,) and its gradient in x_i (N, D)."""
+        frame = Frame(x, y)
+        values, gradient = np.zeros(len(x)), frame.slopes(len(x))
+        for weight, elementary in kernel.terms():
+            slopes = frame.slopes(len(x))
+            values += weight * self._elementary_sum(frame, elementary, x, y, b, slopes)
+            gradient += weight * slopes
+        return tensor(values, x), frame.gradient(gradient, x)
+
+    def softmin(self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor) -> Tensor:
+        """Return (N,): -epsilon log sum_j exp(h_j - C(x_i, y_j) / epsilon)."""
+        return tensor(self._softmin(Frame(x, y), epsilon, p, x, y, h, None), x)
+
+    def softmin_and_gradient(
+        self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return `softmin` (N,) and its gradient in x_i (N, D)."""
+        frame = Frame(x, y)
+        slopes = frame.slopes(len(x))
+        values = self._softmin(frame, epsilon, p, x, y, h, slopes)
+        return tensor(values, x), frame.gradient(slopes, x)
+
+    def plan_sum_and_gradient(
+        self, epsilon: float, p: int, x: Tensor, y: Tensor, f: Tensor, h: Tensor, w: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return sum_i w_i pi_ij (M,) and sum_i w_i pi_ij grad_y C(x_i, y_j) (M, D), at y_j."""
+        frame = Frame(x, y)
+        scale, rooted, slope_factor = _cost_units(epsilon, p)
+        sources, targets = frame.columns(x, scale), frame.columns(y, scale)
+        weights, magnitude = _unit_weights(w)
+        # Potentials are shifted to 0, so that float32 keeps the digits of their differences.
+        potentials = f.numpy().astype(np.float64)
+        shift = potentials.max()
+        heights = h.numpy().astype(np.float64)
+        empty = np.isneginf(heights)
+        real = weights.dtype.type
+        row_heights = (np.where(empty, 0, heights + shift / epsilon) * _LOG2_E).astype(real)
+        column_heights = ((potentials - shift) / epsilon * _LOG2_E).astype(real)
+        values, slopes = np.zeros(len(y)), frame.slopes(len(y))
+
+        def loop(first: int, last: int) -> None:
+            plan_sums(
+                sources,
+                targets,
+                (column_heights, row_heights),
+                weights,
+                rooted,
+                _LIMITS[x.dtype],
+                (first, last),
+                (values, slopes),
+            )
+
+        for_rows(loop, len(y), len(x), self.threads)
+        values[empty], slopes[empty] = 0, 0
+        return tensor(values * magnitude, y), frame.gradient(slopes * (magnitude * slope_factor), y)
+
+    def nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (N,) int64, the index in `y` of a point nearest to x_i, and (N,) its distance in mm."""
+        distance, index = cKDTree(y.numpy()).query(x.numpy(), workers=self.threads)
+        return torch.from_numpy(np.asarray(index, np.int64)), tensor(np.asarray(distance), x)
+
+    def _elementary_sum(
+        self, frame: Frame, kernel: ElementaryKernel, x: Tensor, y: Tensor, b: Tensor, slopes: Array | None
+    ) -> Array:
+        """Return the sums (N,) of one elementary kernel, and add their gradient to `slopes`."""
+        units, limits = _kernel_units(kernel, frame), _LIMITS[x.dtype]
+        rows, columns = frame.columns(x, units.scale), frame.columns(y, units.scale)
+        weights, magnitude = _unit_weights(b)
+        values = np.zeros(len(x))
+
+        def loop(first: int, last: int) -> None:
+            units.loop(rows, columns, weights, limits, (first, last), values, slopes)
+
+        for_rows(loop, len(x), len(y), self.threads)
+        if slopes is not None:
+            slopes *= magnitude * units.slope_factor
+        values *= magnitude * units.value_factor
+        return values
+
+    def _softmin(
+        self, frame: Frame, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor, slopes: Array | None
+    ) -> Array:
+        """Return the softmin (N,), and add its gradient to `slopes`."""
+        limits = _LIMITS[x.dtype]
+        # Columns without mass are left out: the loops know no infinity.
+        present = torch.isfinite(h)
+        if not present.any():
+            return np.full(len(x), np.inf)
+        if not present.all():
+            y, h = y[present], h[present]
+        scale, rooted, slope_factor = _cost_units(epsilon, p)
+        rows, columns = frame.columns(x, scale), frame.columns(y, scale)
+        exact = h.numpy().astype(np.float64)
+        shift = exact.max()
+        heights = np.maximum((exact - shift) * _LOG2_E, limits.lowest / 2).astype(h.numpy().dtype)
+        tops, values = np.full(len(x), limits.lowest), np.zeros(len(x))
+
+        def loop(first: int, last: int) -> None:
+            softmin_sums(rows, columns, heights, rooted, limits, (first, last), (tops, values), slopes)
+
+        for_rows(loop, len(x), len(y), self.threads)
+        if slopes is not None:
+            slopes *= slope_factor / values[:, None]
+        logarithms: Array = shift + _LN_2 * (tops + np.log2(values))
+        return -epsilon * logarithms
+
+
+class _KernelUnits(NamedTuple):
+    """The loop of a kernel, 1 / mm to its unit of length, and what its results are multiplied by."""
+
+    loop: Any
+    scale: float
+    value_factor: float
+    slope_factor: float
+
+
+def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
+    if isinstance(kernel, EnergyKernel):
+        return _KernelUnits(energy_sums, 1 / frame.radius, -frame.radius, -1.0)
+    if isinstance(kernel, GaussianKernel):
+        scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
+        return _KernelUnits(gaussian_sums, scale, 1.0, -1 / (scale * kernel.sigma**2))
+    return _KernelUnits(laplacian_sums, _LOG2_E / kernel.sigma, 1.0, -1 / kernel.sigma)
+
+
+def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
+    """Return 1 / mm to the length in which C / epsilon is -log2, `rooted`, and the factor of the slopes."""
+    if p == 1:
+        return _LOG2_E / epsilon, 0, 1.0
+    scale = math.sqrt(_LOG2_E / (2 * epsilon))
+    return scale, None, 1 / scale
+
+
+def _unit_weights(weights: Tensor) -> tuple[Array, float]:
+    """Return the weights divided by the largest magnitude among them, and that magnitude."""
+    array = weights.numpy()
+    magnitude = float(np.abs(array).max()) or 1.0
+    return np.ascontiguousarray(array / array.dtype.type(magnitude)), magnitude
