@@ -34,7 +34,7 @@ _SINGLE = _Format(
     ir.FloatType(),
     ir.IntType(32),
     mantissa_bits=23,
-    lowest=-126.0,
+    lowest=-127.0,
     coefficients=(
         1.0,
         0.6931469775408876,
@@ -49,7 +49,7 @@ _DOUBLE = _Format(
     ir.DoubleType(),
     ir.IntType(64),
     mantissa_bits=52,
-    lowest=-1022.0,
+    lowest=-1023.0,
     coefficients=(
         1.0,
         0.6931471805599453,
@@ -76,8 +76,9 @@ def _generate_exp2(number: _Format, builder: ir.IRBuilder, exponent: ir.Value) -
     def constant(value: float) -> ir.Constant:
         return ir.Constant(number.real, value)
 
-    is_normal = builder.fcmp_ordered(">", exponent, constant(number.lowest))
-    clamped = builder.select(is_normal, exponent, constant(number.lowest))
+    # At the cut both parts are exact and their bits add up to those of 0.
+    is_above = builder.fcmp_ordered(">", exponent, constant(number.lowest))
+    clamped = builder.select(is_above, exponent, constant(number.lowest))
     # Adding 1.5 * 2^mantissa_bits rounds to the nearest integer and leaves it in the lowest bits.
     magic = constant(1.5 * 2.0**number.mantissa_bits)
     shifted = builder.fadd(clamped, magic, flags=_FUSE_ONLY)
@@ -120,8 +121,7 @@ def _type_larger(_context: Code, a: Code, b: Code) -> Code:
 exp2 = cast("Callable[[Number], Number]", intrinsic(_type_exp2))
 """Return 2^t for a float32 or float64, inside compiled code only.
 
-A result below the smallest normal number is that number, 1.2e-38 or 2.2e-308; t must not be NaN, nor above
-127 or 1023.
+It is 0 for t below -127 or -1023; t must not be NaN, nor above 127 or 1023.
 """
 
 larger = cast("Callable[[Number, Number], Number]", intrinsic(_type_larger))
