@@ -1,0 +1,10 @@
+"""Maps of space and their parameters: tensors in, tensors out."""
+
+from __future__ import annotations
+
+from napari_shapereg.deformations.deformation import Deformation
+from napari_shapereg.deformations.lattice import Lattice
+from napari_shapereg.deformations.lattice_flow import LatticeFlow
+from napari_shapereg.deformations.linear import AffineMap, LinearDeformation, LinearKind
+
+__all__ = ["AffineMap", "Deformation", "Lattice", "LatticeFlow", "LinearDeformation", "LinearKind"]

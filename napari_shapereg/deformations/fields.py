@@ -1,0 +1,128 @@
+"""Fields on a lattice: interpolation, splatting, derivatives, and bounds on how much they shear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from napari_shapereg.deformations.lattice import Lattice
+
+
+def sample(field: Tensor, positions: Tensor, pitch: float) -> Tensor:
+    """Interpolate a field linearly.
+
+    Parameters
+    ----------
+    field : (C, z, y, x) Tensor
+        Values at the nodes.
+    positions : (3, ...) Tensor
+        Frame coordinates x, y, z in mm, any number of trailing dimensions up to three.
+    pitch : float
+        Distance between nodes, mm.
+
+    Returns
+    -------
+    (C, ...) Tensor
+        Values at the positions; beyond the border, the value at the nearest point of the border.
+    """
+    scale = torch.tensor(
+        [2 / (max(count - 1, 1) * pitch) for count in reversed(field.shape[1:])],
+        dtype=positions.dtype,
+        device=positions.device,
+    )
+    trailing = positions.shape[1:]
+    corners = positions.reshape(3, -1).T * scale - 1
+    values = functional.grid_sample(
+        field[None], corners[None, :, None, None], align_corners=True, padding_mode="border"
+    )
+    return values.reshape(field.shape[0], *trailing)
+
+
+def sample_points(field: Tensor, points: Tensor, pitch: float) -> Tensor:
+    """Interpolate a (C, z, y, x) field at (N, 3) frame points in mm: (N, C)."""
+    return sample(field, points.T, pitch).T
+
+
+def splat(values: Tensor, points: Tensor, lattice: Lattice) -> Tensor:
+    """Spread values of points over the eight nodes around each, the transpose of `sample_points`.
+
+    Parameters
+    ----------
+    values : (N, C) Tensor
+        What each point carries.
+    points : (N, 3) Tensor
+        Frame coordinates in mm; points outside are moved onto the border.
+    lattice : Lattice
+        Where to.
+
+    Returns
+    -------
+    (C, z, y, x) Tensor
+        Its sum over the nodes is the sum of the values over the points.
+    """
+    depth, height, width = lattice.shape
+    ends = torch.tensor([width - 1, height - 1, depth - 1], dtype=points.dtype, device=points.device)
+    indices = torch.minimum((points / lattice.pitch).clamp_min(0), ends)
+    low = torch.minimum(indices.floor(), (ends - 1).clamp_min(0))
+    fraction = indices - low
+    x, y, z = low.long().unbind(1)
+    total = torch.zeros(values.shape[1], depth * height * width, dtype=values.dtype, device=values.device)
+    for corner in range(8):
+        right, up, behind = corner & 1, corner >> 1 & 1, corner >> 2
+        weight = _share(fraction[:, 0], right) * _share(fraction[:, 1], up) * _share(fraction[:, 2], behind)
+        node = ((z + behind).clamp_max(depth - 1) * height + (y + up).clamp_max(height - 1)) * width
+        total.index_add_(1, node + (x + right).clamp_max(width - 1), (values * weight[:, None]).T)
+    return total.reshape(-1, depth, height, width)
+
+
+def _share(fraction: Tensor, upper: int) -> Tensor:
+    return fraction if upper else 1 - fraction
+
+
+def refine(field: Tensor, fine: Lattice) -> Tensor:
+    """Carry a (C, z, y, x) field to another lattice over the same box, by linear interpolation."""
+    if field.shape[1:] == fine.shape:
+        return field
+    values = functional.interpolate(field[None], size=fine.shape, mode="trilinear", align_corners=True)
+    return values[0]
+
+
+def spatial_gradient(field: Tensor, pitch: float) -> Tensor:
+    """Return the (C, 3, z, y, x) central differences along x, y, z; one-sided on the border."""
+    slopes = torch.gradient(field, spacing=pitch, dim=(3, 2, 1))
+    return torch.stack(slopes, dim=1)
+
+
+def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:
+    """Return the (z, y, x) determinant of I + D(displacement), by central differences.
+
+    Parameters
+    ----------
+    displacement : (3, z, y, x) Tensor
+        Frame vectors, mm.
+    pitch : float
+        Distance between nodes, mm.
+    """
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = spatial_gradient(displacement, pitch).flatten(0, 1)
+    xx, yy, zz = xx + 1, yy + 1, zz + 1
+    determinant: Tensor = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
+    return determinant
+
+
+def lipschitz_bound(displacement: Tensor, pitch: float) -> float:
+    """Bound the Lipschitz constant of the linear interpolant of a displacement field.
+
+    Inside a cell each column of the Jacobian is a weighted mean of the differences along the four edges of
+    that direction, so the Frobenius norm of the largest ones bounds the operator norm there. Below 1, id + u
+    is a homeomorphism.
+    """
+    square = torch.zeros([count - 1 for count in displacement.shape[1:]], device=displacement.device)
+    for axis in (1, 2, 3):
+        edges = (displacement.diff(dim=axis) / pitch).square().sum(0)
+        others = [2 if other != axis else 1 for other in (1, 2, 3)]
+        square = square + functional.max_pool3d(edges[None], others, stride=1)[0]
+    return float(square.amax().sqrt())

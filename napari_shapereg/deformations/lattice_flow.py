@@ -1,0 +1,128 @@
+"""Diffeomorphisms as greedy compositions of small smooth steps on a lattice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_shapereg.deformations.fields import sample, sample_points, spatial_gradient
+
+if TYPE_CHECKING:
+    from napari_shapereg.deformations.lattice import Lattice
+
+INVERSION_STEPS = 30
+INVERSION_TOLERANCE = 1e-3
+"""Of the pitch: far below what linear interpolation between nodes resolves."""
+
+
+@dataclass(frozen=True)
+class LatticeFlow:
+    """The maps φ with φ⁻¹ = id + u, u a displacement on the nodes of a lattice.
+
+    The parameters are u itself, a (3, z, y, x) tensor of frame vectors in mm, zero on the border. A step
+    replaces φ⁻¹ by φ⁻¹ ∘ (id + w). As long as w has a Lipschitz constant below 1, id + w is a
+    homeomorphism, and so is every composition (Christensen et al. 1996; Vercauteren et al. 2009).
+
+    Parameters
+    ----------
+    lattice : Lattice
+        Outside it the map is the identity.
+    """
+
+    lattice: Lattice
+
+    def identity(self, like: Tensor | None = None) -> Tensor:
+        """Return the zero displacement, (3, z, y, x), in the dtype and on the device of `like`."""
+        dtype, device = (torch.float32, None) if like is None else (like.dtype, like.device)
+        return torch.zeros(3, *self.lattice.shape, dtype=dtype, device=device)
+
+    def compose(self, parameters: Tensor, step: Tensor) -> Tensor:
+        """Return the displacement of φ⁻¹ ∘ (id + step), for a (3, z, y, x) step in mm."""
+        moved = self.lattice.nodes(parameters) + step
+        return step + sample(parameters, moved, self.lattice.pitch)
+
+    def inverse_flow(self, parameters: Tensor, points: Tensor) -> Tensor:
+        """Carry (N, 3) LPS mm points back: x + u(x), and x itself outside the lattice."""
+        frame = self.lattice.to_frame(points)
+        moved = frame + sample_points(parameters, frame, self.lattice.pitch)
+        return self._unless_outside(frame, points, self.lattice.to_physical(moved))
+
+    def flow(self, parameters: Tensor, points: Tensor) -> Tensor:
+        """Carry (N, 3) LPS mm points forward: the solution of p + u(p) = x, and x itself outside."""
+        frame = self.lattice.to_frame(points)
+        moved = solve(parameters, frame, self.lattice.pitch)
+        return self._unless_outside(frame, points, self.lattice.to_physical(moved))
+
+    def inverse(self, parameters: Tensor) -> Tensor:
+        """Return the (3, z, y, x) displacement of φ at the nodes, frame mm."""
+        nodes = self.lattice.nodes(parameters)
+        targets = nodes.reshape(3, -1).T
+        moved = solve(parameters, targets, self.lattice.pitch)
+        return (moved - targets).T.reshape(nodes.shape)
+
+    def energy(self, parameters: Tensor) -> Tensor:
+        """Return the Dirichlet energy ½ ∫ |Du|² dx, mm³."""
+        slopes = sum(parameters.diff(dim=axis).square().sum() for axis in (1, 2, 3))
+        return torch.as_tensor(slopes) * (self.lattice.pitch / 2)
+
+    def _unless_outside(self, frame: Tensor, points: Tensor, moved: Tensor) -> Tensor:
+        ends = torch.tensor(self.lattice.grid.size, dtype=frame.dtype, device=frame.device) - 1
+        inside = ((frame >= 0) & (frame <= ends * self.lattice.pitch)).all(dim=1, keepdim=True)
+        return torch.where(inside, moved, points)
+
+
+def solve(displacement: Tensor, targets: Tensor, pitch: float) -> Tensor:
+    """Find the points p with p + u(p) = x by Newton's method, on the points that are not there yet.
+
+    The Jacobian is interpolated from central differences, so that the steps stay good across the kinks
+    between cells. A step that does not bring its point closer is halved.
+
+    Parameters
+    ----------
+    displacement : (3, z, y, x) Tensor
+        u, frame mm.
+    targets : (N, 3) Tensor
+        x, frame mm.
+    pitch : float
+        Distance between nodes, mm.
+
+    Returns
+    -------
+    (N, 3) Tensor
+        p, to 1e-3 of the pitch, frame mm.
+    """
+    slopes = spatial_gradient(displacement, pitch).flatten(0, 1)
+    points = targets - sample_points(displacement, targets, pitch)
+    residual = points + sample_points(displacement, points, pitch) - targets
+    active = torch.arange(len(targets), device=targets.device)
+    damping = torch.ones(len(targets), 1, dtype=targets.dtype, device=targets.device)
+    for _ in range(INVERSION_STEPS):
+        active = active[residual[active].abs().amax(dim=1) > INVERSION_TOLERANCE * pitch]
+        if len(active) == 0:
+            break
+        here, off = points[active], residual[active]
+        step = _newton_step(sample_points(slopes, here, pitch), off) * damping[active]
+        there = here - step
+        left = there + sample_points(displacement, there, pitch) - targets[active]
+        better = left.square().sum(1) < off.square().sum(1)
+        points[active[better]], residual[active[better]] = there[better], left[better]
+        damping[active] = torch.where(better[:, None], torch.ones_like(off[:, :1]), damping[active] / 2)
+    return points
+
+
+def _newton_step(slopes: Tensor, residual: Tensor) -> Tensor:
+    """Solve (I + Du) s = r for (N, 9) slopes and (N, 3) residuals by Cramer's rule."""
+    identity = torch.eye(3, dtype=slopes.dtype, device=slopes.device)
+    first, second, third = (slopes.reshape(-1, 3, 3) + identity).unbind(dim=2)
+    across = torch.linalg.cross(second, third)
+    determinant = (first * across).sum(1, keepdim=True)
+    safe = torch.where(determinant.abs() > 1e-3, determinant, torch.ones_like(determinant))
+    parts = [
+        (residual * across).sum(1),
+        (residual * torch.linalg.cross(third, first)).sum(1),
+        (residual * torch.linalg.cross(first, second)).sum(1),
+    ]
+    return torch.where(determinant.abs() > 1e-3, torch.stack(parts, dim=1) / safe, residual)

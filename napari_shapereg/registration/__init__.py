@@ -1,0 +1,26 @@
+"""Registration: from two label volumes to a diffeomorphism, step by step."""
+
+from __future__ import annotations
+
+from napari_shapereg.registration.engine import Registration, iter_registration, register
+from napari_shapereg.registration.result import RegistrationResult
+from napari_shapereg.registration.settings import (
+    MeasureSettings,
+    Preset,
+    RegistrationSettings,
+    VoxelSettings,
+)
+from napari_shapereg.registration.state import RegistrationState, Status
+
+__all__ = [
+    "MeasureSettings",
+    "Preset",
+    "Registration",
+    "RegistrationResult",
+    "RegistrationSettings",
+    "RegistrationState",
+    "Status",
+    "VoxelSettings",
+    "iter_registration",
+    "register",
+]

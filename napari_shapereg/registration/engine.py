@@ -1,0 +1,262 @@
+"""A registration that runs step by step: iterate it, show its states, cancel it, take its result."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+
+from napari_shapereg.deformations import AffineMap
+from napari_shapereg.deformations.fields import refine
+from napari_shapereg.reductions.selection import get_engine, resolve_device
+from napari_shapereg.registration.level import descend
+from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps
+from napari_shapereg.registration.plan import (
+    in_frame,
+    lattice_for,
+    measure_levels,
+    planned_work,
+    voxel_levels,
+)
+from napari_shapereg.registration.result import RegistrationResult
+from napari_shapereg.registration.settings import RegistrationSettings
+from napari_shapereg.registration.shapes import pooled, radius, shapes_from_volumes, shared_labels
+from napari_shapereg.registration.state import RegistrationState, Status
+from napari_shapereg.registration.voxel_level import Fractions, label_fractions
+from napari_shapereg.volumes import LabelVolume, read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    import SimpleITK as sitk
+    from torch import Tensor
+
+    from napari_shapereg.deformations import Lattice, LinearKind
+    from napari_shapereg.registration.plan import Lengths, PlannedLevel
+    from napari_shapereg.registration.settings import Preset
+    from napari_shapereg.registration.shapes import Shapes
+
+    Labels: TypeAlias = str | Path | sitk.Image | LabelVolume
+
+LINEAR_SHARE = 0.1
+"""Of the progress bar. The rest is shared among the levels of the flow by their work."""
+
+
+def register(
+    moving: Labels,
+    fixed: Labels,
+    preset: Preset = "balanced",
+    *,
+    settings: RegistrationSettings | None = None,
+) -> RegistrationResult:
+    """Register one label volume onto another.
+
+    Parameters
+    ----------
+    moving, fixed : path, SimpleITK.Image or LabelVolume
+        The label volume to move, and the one to move it onto.
+    preset : {"fast", "balanced", "accurate"}
+        Used where no settings are given.
+    settings : RegistrationSettings, optional
+        Everything a registration can be told.
+
+    Returns
+    -------
+    RegistrationResult
+        Its `transform` maps fixed to moving points, LPS mm: what `SimpleITK.Resample(moving, fixed, ...)`
+        takes. Its `status` says how the run ended; a numerical failure is a status, not an exception.
+
+    Raises
+    ------
+    InputError
+        A volume cannot be used, the volumes do not have the labels asked for, or there is no such preset.
+    EngineError
+        The engine or the device does not work here.
+    """
+    registration = iter_registration(moving, fixed, preset, settings=settings)
+    for _ in registration:
+        pass
+    return registration.result()
+
+
+def iter_registration(
+    moving: Labels,
+    fixed: Labels,
+    preset: Preset = "balanced",
+    *,
+    settings: RegistrationSettings | None = None,
+) -> Registration:
+    """Return a registration to be iterated; the parameters and errors are those of `register`."""
+    return Registration(moving, fixed, settings or RegistrationSettings.preset(preset))
+
+
+class Registration:
+    """One registration: an iterator of states, and a result that can be taken at any time.
+
+    Parameters
+    ----------
+    moving, fixed : path, SimpleITK.Image or LabelVolume
+        The label volume to move, and the one to move it onto.
+    settings : RegistrationSettings
+        Everything a registration can be told.
+
+    Raises
+    ------
+    InputError, EngineError
+        See `register`.
+    """
+
+    def __init__(self, moving: Labels, fixed: Labels, settings: RegistrationSettings) -> None:
+        self._began = time.perf_counter()
+        self.settings = settings
+        self.moving, self.fixed = read_labels(moving), read_labels(fixed)
+        self.labels = shared_labels(self.moving, self.fixed, settings)
+        self.device = resolve_device(settings.device)
+        self.engine = get_engine(settings.engine, self.device).name
+        self._status: Status | None = None
+        self._history: list[RegistrationState] = []
+        self._affine = AffineMap.identity()
+        self._field: tuple[Lattice, Tensor] | None = None
+        self._cancelled = False
+        self._states = self._run()
+
+    def __iter__(self) -> Iterator[RegistrationState]:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> RegistrationState:
+        """Make one step and return the state after it."""
+        if self._cancelled:
+            self._states.close()
+        state = next(self._states)
+        self._history.append(replace(state, points={}, arrows={}))
+        return state
+
+    def cancel(self) -> None:
+        """Stop before the next step. Another thread may call this."""
+        self._cancelled = True
+
+    def result(self) -> RegistrationResult:
+        """Return the map as it stands: the final one, or the best one so far if the run was cut short."""
+        return RegistrationResult(
+            moving=self.moving,
+            fixed=self.fixed,
+            labels=self.labels,
+            affine=self._affine,
+            field=self._field,
+            status=self._status or Status.CANCELLED,
+            settings=self.settings,
+            history=tuple(self._history),
+            engine=self.engine,
+            device=str(self.device),
+            seconds=time.perf_counter() - self._began,
+        )
+
+    def _run(self) -> Generator[RegistrationState]:
+        settings = self.settings
+        points = settings.measures.points if settings.measures else 1500
+        shapes = shapes_from_volumes(
+            self.moving, self.fixed, self.labels, settings.label_weights, points=points, device=self.device
+        )
+        if settings.linear != "none":
+            yield from self._run_linear(shapes, settings.linear)
+        if self._status is not Status.DIVERGED and (settings.measures or settings.voxels):
+            yield from self._run_flow(shapes)
+
+    def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
+        planned = MAX_STEPS * (KINDS.index(kind) + 1)
+        before = _carried(shapes, self._affine)
+        for step in linear_steps(shapes, kind, self.settings.engine):
+            if not math.isfinite(step.cost):
+                self._status = Status.DIVERGED
+                return
+            self._affine = step.affine
+            after = _carried(shapes, step.affine)
+            iteration = len(self._history) + 1
+            yield RegistrationState(
+                stage="linear",
+                level=0,
+                iteration=iteration,
+                objective=step.cost,
+                fidelity=step.cost,
+                energy=step.energy,
+                points=after,
+                arrows={label: after[label] - before[label] for label in self.labels},
+                seconds=time.perf_counter() - self._began,
+                progress=LINEAR_SHARE * iteration / planned,
+            )
+            before = after
+        self._status = Status.CONVERGED
+
+    def _run_flow(self, shapes: Shapes) -> Iterator[RegistrationState]:
+        object_radius = radius(pooled(shapes.targets, shapes.weights))
+        lattice, lengths = lattice_for(shapes, self._affine, self.fixed, object_radius, self.settings)
+        framed = in_frame(shapes, self._affine, lattice)
+        points = {label: measure.points for label, measure in framed.sources.items()}
+        work = planned_work(lattice, self.settings)
+        done = LINEAR_SHARE
+        for planned, nodes in zip(self._levels(framed, lattice, lengths), work, strict=True):
+            share = nodes / sum(work) * (1 - LINEAR_SHARE)
+            yield from self._descend(planned, points, done, share)
+            if self._status is Status.DIVERGED:
+                return
+            done += share
+
+    def _levels(self, framed: Shapes, lattice: Lattice, lengths: Lengths) -> Iterator[PlannedLevel]:
+        settings = self.settings
+        if settings.measures:
+            yield from measure_levels(framed, lattice, lengths, settings, settings.measures)
+        if settings.voxels:
+            still = AffineMap.identity()
+            fractions = Fractions(
+                {k: label_fractions(self.moving, k, self._affine, lattice, self.device) for k in self.labels},
+                {k: label_fractions(self.fixed, k, still, lattice, self.device) for k in self.labels},
+            )
+            yield from voxel_levels(fractions, framed, lattice, lengths, settings, settings.voxels)
+
+    def _descend(
+        self, planned: PlannedLevel, points: dict[int, Tensor], done: float, share: float
+    ) -> Iterator[RegistrationState]:
+        """Descend one level from where the run stands; `points` follow the flow, in place."""
+        settings, flow = self.settings, planned.level.flow
+        displacement = flow.identity(next(iter(points.values())))
+        if self._field:
+            displacement = refine(self._field[1], flow.lattice)
+        here = planned.level.position(displacement, points)
+        self._status = Status.CONVERGED
+        for steps, there in enumerate(descend(planned.level, here, settings), 1):
+            if not math.isfinite(there.cost):
+                self._status = Status.DIVERGED
+                return
+            if steps == settings.max_steps and there.cost < here.cost * (1 - settings.tolerance):
+                self._status = Status.MAX_STEPS
+            self._field = (flow.lattice, there.displacement)
+            points.update(there.points)
+            yield RegistrationState(
+                stage=planned.stage,
+                level=planned.number,
+                iteration=len(self._history) + 1,
+                objective=there.cost,
+                fidelity=there.fidelity,
+                energy=there.energy,
+                points={label: flow.lattice.to_physical(cloud) for label, cloud in there.points.items()},
+                arrows={
+                    label: flow.lattice.turn_to_physical(there.points[label] - here.points[label])
+                    for label in self.labels
+                },
+                seconds=time.perf_counter() - self._began,
+                progress=done + share * steps / settings.max_steps,
+            )
+            here = there
+
+
+def _carried(shapes: Shapes, affine: AffineMap) -> dict[int, Tensor]:
+    clouds = {}
+    for label, measure in shapes.sources.items():
+        moved = affine.apply(measure.points.double().cpu().numpy())
+        clouds[label] = torch.from_numpy(moved).to(measure.points)
+    return clouds

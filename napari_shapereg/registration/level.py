@@ -1,0 +1,150 @@
+"""A level of a registration: a cost on a lattice, and the descent that lowers it step by step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import torch
+from torch.nn import functional
+
+from napari_shapereg.deformations.fields import (
+    jacobian_determinant,
+    lipschitz_bound,
+    sample_points,
+)
+from napari_shapereg.deformations.smoothing import smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
+
+    from napari_shapereg.deformations import LatticeFlow
+    from napari_shapereg.registration.settings import RegistrationSettings
+
+    Points = Mapping[int, Tensor]
+
+SHORTEST_STEP = 1e-3
+"""Of the first step of a level: below it, the direction is taken to be no descent."""
+STEP_GROWTH = 1.5
+INVERSE_STEPS = 20
+BRAKE = 3
+"""Nodes around a squeezed one in which the flow is held."""
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Where a level stands.
+
+    Parameters
+    ----------
+    displacement : (3, z, y, x) Tensor
+        u of φ⁻¹ = id + u on the lattice of the level, frame mm.
+    points : mapping of int to (N, 3) Tensor
+        The coarse moving points of each label, carried by φ, frame mm.
+    fidelity, energy, cost : float
+        cost = fidelity + weight · energy.
+    """
+
+    displacement: Tensor
+    points: Points
+    fidelity: float
+    energy: float
+    cost: float
+
+
+PositionT = TypeVar("PositionT", bound=Position)
+
+
+class Level(Protocol[PositionT]):
+    """A cost on one lattice, with a smooth direction along which it falls."""
+
+    @property
+    def flow(self) -> LatticeFlow:
+        """The map, on the lattice of the level."""
+        ...
+
+    def position(self, displacement: Tensor, points: Points) -> PositionT:
+        """Evaluate the cost of a displacement."""
+        ...
+
+    def direction(self, position: PositionT) -> Tensor:
+        """Return the step w, (3, z, y, x) frame mm, of φ⁻¹ ← φ⁻¹ ∘ (id + w), at its natural length."""
+        ...
+
+
+def descend(
+    level: Level[PositionT],
+    start: PositionT,
+    settings: RegistrationSettings,
+) -> Iterator[PositionT]:
+    """Lower the cost of a level by gradient descent with backtracking.
+
+    A step is accepted if the cost falls, else it is halved. Where it would squeeze a volume of the lattice
+    below `min_jacobian`, the flow is held from then on, so that the rest can go on. Its Lipschitz constant stays below `max_strain`, so
+    that each factor of the composition is a homeomorphism. The descent ends when a step lowers the cost by
+    less than the fraction `tolerance`, when no step lowers it, or after `max_steps`.
+
+    Parameters
+    ----------
+    level : Level
+        The cost and its direction.
+    start : Position
+        Where to begin.
+    settings : RegistrationSettings
+        `max_steps`, `tolerance`, `max_strain` and `min_jacobian`.
+
+    Yields
+    ------
+    Position
+        Of falling cost. A cost that is not a number is yielded as it is, and is the last.
+    """
+    here, length = start, 1.0
+    pitch = level.flow.lattice.pitch
+    floor = min(settings.min_jacobian, float(jacobian_determinant(here.displacement, pitch).amin()))
+    brake = torch.ones_like(here.displacement[0])
+    for _ in range(settings.max_steps):
+        direction = level.direction(here) * brake
+        length = min(length, settings.max_strain / max(lipschitz_bound(direction, pitch), 1e-12))
+        shortest = SHORTEST_STEP * length
+        there = take(level, here, length * direction)
+        while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
+            if there.cost < here.cost:
+                brake = brake * _around(squeezed)
+                direction = direction * brake
+            else:
+                length /= 2
+            if length < shortest or not direction.any():
+                return
+            there = take(level, here, length * direction)
+        yield there
+        if not math.isfinite(there.cost) or there.cost > here.cost * (1 - settings.tolerance):
+            return
+        here, length = there, length * STEP_GROWTH
+
+
+def _squeezed(position: Position, floor: float, pitch: float) -> Tensor:
+    return jacobian_determinant(position.displacement, pitch) < floor
+
+
+def _around(squeezed: Tensor) -> Tensor:
+    """Return the (z, y, x) factor that is 0 on the marked nodes and rises smoothly to 1 around them."""
+    wide = functional.max_pool3d(squeezed[None].float(), 2 * BRAKE + 1, stride=1, padding=BRAKE)
+    return (1 - smooth(wide, BRAKE / 2, 1.0)[0] * 1.05).clamp(0, 1)
+
+
+def take(level: Level[PositionT], here: PositionT, step: Tensor) -> PositionT:
+    """Return the position after one step: φ⁻¹ ∘ (id + w), and the points moved by (id + w)⁻¹."""
+    pitch = level.flow.lattice.pitch
+    points = {label: undo(step, cloud, pitch) for label, cloud in here.points.items()}
+    return level.position(level.flow.compose(here.displacement, step), points)
+
+
+def undo(step: Tensor, points: Tensor, pitch: float) -> Tensor:
+    """Return (id + w)⁻¹ of (N, 3) frame points, for a step w of Lipschitz constant well below 1."""
+    moved = points
+    for _ in range(INVERSE_STEPS):
+        moved = points - sample_points(step, moved, pitch)
+    return moved

@@ -1,0 +1,136 @@
+"""The linear stage: from any pose to a rigid, similarity or affine map, by L-BFGS on the energy distance."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from napari_shapereg.deformations import AffineMap, LinearDeformation, LinearKind
+from napari_shapereg.fidelities import EnergyDistance
+from napari_shapereg.measures import Measure
+from napari_shapereg.registration.shapes import pooled, radius
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from napari_shapereg.fidelities import Fidelity
+    from napari_shapereg.registration.shapes import Shapes
+
+KINDS: tuple[LinearKind, ...] = ("rigid", "similarity", "affine")
+START_POINTS = 150
+START_STEPS = 8
+MAX_STEPS = 40
+TOLERANCE = 1e-3
+LINE_SEARCH = 20
+
+
+class LinearStep(NamedTuple):
+    """One step of the linear stage: its map, cost and strain energy."""
+
+    affine: AffineMap
+    cost: float
+    energy: float
+
+
+def linear_steps(shapes: Shapes, kind: LinearKind, engine: str) -> Iterator[LinearStep]:
+    """Fit a linear map of the moving onto the fixed shape.
+
+    The centres are matched; then every turn that carries principal axes onto principal axes, and no turn at
+    all, is tried on a few points per label, and the best is refined as a rigid map, a similarity and an
+    affine map, as far as `kind` goes. Labels correspond, so that a shape that looks the same from two sides
+    is still turned the right way.
+
+    Parameters
+    ----------
+    shapes : Shapes
+        Both shapes, LPS mm.
+    kind : {"rigid", "similarity", "affine"}
+        The richest map.
+    engine : str
+        Of the pairwise sums.
+
+    Yields
+    ------
+    LinearStep
+        With falling cost within one kind.
+    """
+    loss = EnergyDistance(engine=engine)
+    model = _best_start(shapes, "rigid" if kind == "rigid" else "similarity", loss)
+    for richer in KINDS[: KINDS.index(kind) + 1]:
+        parameters = model.identity()
+        model = model.rebased(parameters, richer)
+        for parameters, cost in _descend(model, shapes, loss, MAX_STEPS):
+            yield LinearStep(model.affine_map(parameters), cost, float(model.energy(parameters)))
+        model = model.rebased(parameters, richer)
+
+
+def _best_start(shapes: Shapes, kind: LinearKind, loss: Fidelity) -> LinearDeformation:
+    source = pooled(shapes.sources, shapes.weights)
+    target = pooled(shapes.targets, shapes.weights)
+    target_radius = radius(target)
+    scale = 1.0 if kind == "rigid" else target_radius / max(radius(source), 1e-9 * target_radius)
+    few = shapes.coarsened(START_POINTS)
+    candidates = []
+    for turn in _turns(source, target):
+        model = LinearDeformation(
+            kind, turn * scale, source.center.double(), target.center.double(), target_radius
+        )
+        *_, (parameters, cost) = _descend(model, few, loss, START_STEPS)
+        candidates.append((cost, model.rebased(parameters, kind)))
+    return min(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def _turns(source: Measure, target: Measure) -> list[Tensor]:
+    """Return no turn, and the four proper turns of principal axes onto principal axes."""
+    source_axes, target_axes = _principal_axes(source), _principal_axes(target)
+    turns = [torch.eye(3, dtype=torch.float64, device=source.device)]
+    for first, second in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        signs = torch.tensor([first, second, first * second], dtype=torch.float64, device=source.device)
+        turns.append((target_axes * signs) @ source_axes.T)
+    return turns
+
+
+def _principal_axes(measure: Measure) -> Tensor:
+    """Return the right-handed (3, 3) matrix whose columns are the principal axes."""
+    offsets = (measure.points - measure.center).double()
+    moments = offsets.T @ (measure.weights.double()[:, None] * offsets)
+    axes: Tensor = torch.linalg.eigh(moments.cpu()).eigenvectors.to(measure.device)
+    return axes * torch.sign(torch.linalg.det(axes))
+
+
+def _descend(
+    model: LinearDeformation, shapes: Shapes, loss: Fidelity, steps: int
+) -> Iterator[tuple[Tensor, float]]:
+    parameters = model.identity().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [parameters], max_iter=1, max_eval=LINE_SEARCH, line_search_fn="strong_wolfe"
+    )
+
+    def cost() -> Tensor:
+        optimizer.zero_grad()
+        value = _cost(model, parameters, shapes, loss)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    before = math.inf
+    for _ in range(steps):
+        optimizer.step(cost)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            after = float(_cost(model, parameters, shapes, loss))
+        yield parameters.detach().clone(), after
+        if not after < before * (1 - TOLERANCE):
+            return
+        before = after
+
+
+def _cost(model: LinearDeformation, parameters: Tensor, shapes: Shapes, loss: Fidelity) -> Tensor:
+    total = parameters.new_zeros(())
+    for label, share in shapes.weights.items():
+        source = shapes.sources[label]
+        moved = Measure(model.flow(parameters, source.points), source.weights)
+        total = total + share * loss(moved, shapes.targets[label]).to(total)
+    return total

@@ -1,0 +1,161 @@
+"""Everything a registration can be told, in one frozen object that is read from and written to JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_shapereg.errors import InputError
+
+Preset = Literal["fast", "balanced", "accurate"]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class MeasureSettings(_Frozen):
+    """The global stage: a flow that descends a fidelity between weighted points."""
+
+    fidelity: Literal["energy", "gaussian", "laplacian"] = Field(
+        default="energy", description="Kernel of the norm between the measures."
+    )
+    length: Positive | None = Field(
+        default=None,
+        description="Length of the Gaussian or Laplacian kernel, mm. Default: a quarter of the radius.",
+    )
+    points: int = Field(default=1500, gt=0, description="About how many points a label is coarsened to.")
+    smoothness: tuple[Positive, ...] = Field(
+        default=(0.5, 0.3),
+        description="Smoothing of the steps, one level each, in radii of the fixed object.",
+    )
+
+
+class VoxelSettings(_Frozen):
+    """The local stage: a flow that descends a Gaussian kernel norm between whole shapes, on the lattice."""
+
+    coarsening: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        default=(4, 2, 1), description="Pitch of the lattice at each level, in pitches of the finest."
+    )
+    blurs: tuple[tuple[Positive, ...], ...] = Field(
+        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7)),
+        description="Standard deviations of the Gaussians at each level, in pitches of that level.",
+    )
+    smoothness: Positive = Field(default=2.0, description="Smoothing of the steps, in pitches of the level.")
+
+
+class RegistrationSettings(_Frozen):
+    """How to register one label volume onto another.
+
+    Every length has a default that follows from the data: the *radius* is the root mean square distance of
+    the fixed labels from their centre, the *pitch* is the distance between the nodes of the finest lattice.
+    """
+
+    labels: tuple[int, ...] | None = Field(default=None, description="Labels to register. Default: all.")
+    shared_labels_only: bool = Field(
+        default=False,
+        description="Register the labels that both volumes have, instead of refusing when they differ.",
+    )
+    label_weights: dict[int, Positive] = Field(default_factory=dict, description="Default: 1 each.")
+    linear: Literal["none", "rigid", "similarity", "affine"] = Field(
+        default="affine", description="The richest linear map that is fitted before the flow."
+    )
+    measures: MeasureSettings | None = Field(default=MeasureSettings(), description="None skips this stage.")
+    voxels: VoxelSettings | None = Field(default=VoxelSettings(), description="None skips this stage.")
+    pitch: Positive | None = Field(default=None, description="Pitch of the finest lattice, mm.")
+    pitch_in_voxels: Positive = Field(
+        default=1.6,
+        description="Used where no pitch is given: in fixed voxels (the cube root of their volume).",
+    )
+    regularity: float = Field(
+        default=0.0, ge=0, description="Weight of the Dirichlet energy of the displacement in the cost."
+    )
+    max_nodes: int = Field(
+        default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."
+    )
+    max_steps: int = Field(default=25, gt=0, description="Steps at each level.")
+    tolerance: Positive = Field(
+        default=2e-3, description="A level ends when a step lowers its cost by less than this fraction."
+    )
+    max_strain: float = Field(
+        default=0.4, gt=0, lt=1, description="Bound on the Lipschitz constant of each step."
+    )
+    min_jacobian: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Steps that squeeze a volume of the lattice below this are refused.",
+    )
+    engine: Literal["auto", "torch", "numba", "keops"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+    @classmethod
+    def preset(cls, name: Preset = "balanced") -> RegistrationSettings:
+        """Return the settings of a preset.
+
+        Parameters
+        ----------
+        name : {"fast", "balanced", "accurate"}
+            A coarser lattice in less time, the default, or a finer lattice in more time.
+
+        Raises
+        ------
+        InputError
+            There is no such preset.
+        """
+        if name == "balanced":
+            return cls()
+        if name == "fast":
+            return cls(pitch_in_voxels=3.0, max_nodes=500_000)
+        if name == "accurate":
+            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, tolerance=1e-3, max_steps=40)
+        msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
+        raise InputError(msg)
+
+    @classmethod
+    def read(cls, path: str | Path) -> RegistrationSettings:
+        """Read the settings from a JSON file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, is no JSON, or holds an unknown or impossible setting.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            msg = f"the settings file {str(path)!r} cannot be read: {error.strerror}"
+            raise InputError(msg) from error
+        except UnicodeDecodeError as error:
+            msg = f"the settings file {str(path)!r} is no UTF-8 text; write it as JSON"
+            raise InputError(msg) from error
+        except ValidationError as error:
+            msg = f"the settings file {str(path)!r} cannot be used: {explain(error)}"
+            raise InputError(msg) from error
+
+    def changed(self, **changes: object) -> RegistrationSettings:
+        """Return the settings with some values replaced, checked as at construction.
+
+        Raises
+        ------
+        InputError
+            A name is unknown or a value impossible.
+        """
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            msg = f"these settings cannot be used: {explain(error)}"
+            raise InputError(msg) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one line what is wrong with which setting, and what was received."""
+    parts = []
+    for problem in error.errors(include_url=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        received = "" if problem["type"] == "json_invalid" else f", got {problem['input']!r}"
+        parts.append(f"{name}: {problem['msg']}{received}")
+    return "; ".join(parts)
