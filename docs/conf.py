@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "napari-shapereg"
 author = "napari-shapereg developers"
@@ -27,3 +32,16 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+
+LITERAL_OR_BAR = re.compile(r"(``.*?``)|\|")
+
+
+def escape_bars(*event: object) -> None:
+    """Let |x - y| in a docstring be a distance: reStructuredText would take it for a substitution."""
+    lines = event[-1]
+    lines[:] = [LITERAL_OR_BAR.sub(lambda match: match[1] or r"\|", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Register what the docstrings need."""
+    app.connect("autodoc-process-docstring", escape_bars)

@@ -29,7 +29,9 @@ from .reductions.kernels import (
 )
 from .registration import (
     RegistrationResult as RegistrationResult,
+    RegistrationSettings as RegistrationSettings,
     RegistrationState as RegistrationState,
+    Status as Status,
     iter_registration as iter_registration,
     register as register,
 )
@@ -44,6 +46,7 @@ from .volumes import (
     ImageGrid as ImageGrid,
     LabelVolume as LabelVolume,
     read_labels as read_labels,
+    sample_pair as sample_pair,
     write_labels as write_labels,
 )
 
