@@ -45,7 +45,7 @@ def check_points(x: Tensor, y: Tensor) -> None:
         raise InputError(
             f"x has {x.shape[1]} coordinates a point and y has {y.shape[1]}; give both the same."
         )
-    _check_same_kind("y", y, x)
+    _check_same_kind("y", y, "x", x)
 
 
 def check_vector(name: str, vector: Tensor, points_name: str, points: Tensor) -> None:
@@ -63,7 +63,7 @@ def check_vector(name: str, vector: Tensor, points_name: str, points: Tensor) ->
             f"{name} has shape {tuple(vector.shape)}; give one number for each of the {len(points)} points "
             f"of {points_name}: shape ({len(points)},)."
         )
-    _check_same_kind(name, vector, points)
+    _check_same_kind(name, vector, points_name, points)
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
@@ -93,14 +93,16 @@ def check_softmin(epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor) -> No
     _check_values(fine, "NaN or infinite (h may hold -inf, the logarithm of a zero weight)")
 
 
-def _check_same_kind(name: str, tensor: Tensor, points: Tensor) -> None:
-    if tensor.dtype != points.dtype:
+def _check_same_kind(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
+    if tensor.dtype != other.dtype:
         raise InputError(
-            f"{name} is of {tensor.dtype} and x of {points.dtype}; convert one to the other's dtype."
+            f"{name} is of {tensor.dtype} and {other_name} of {other.dtype}; "
+            f"convert one to the dtype of the other."
         )
-    if tensor.device != points.device:
+    if tensor.device != other.device:
         raise InputError(
-            f"{name} is on {tensor.device} and x on {points.device}; move one to the other's device."
+            f"{name} is on {tensor.device} and {other_name} on {other.device}; "
+            f"move one to the device of the other."
         )
 
 

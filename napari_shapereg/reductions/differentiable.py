@@ -6,15 +6,18 @@ is asked for is computed. Gradients are of first order.
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from torch.autograd.function import once_differentiable
 
+from napari_shapereg.errors import EngineError
 from napari_shapereg.reductions import arguments
 from napari_shapereg.reductions.selection import get_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from napari_shapereg.reductions.engine import Engine
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 # autograd's context takes any attribute.
 _Context: TypeAlias = Any
+_Gradients: TypeAlias = "tuple[Tensor | None, ...]"
 
 
 def kernel_sum(kernel: Kernel, x: Tensor, y: Tensor, b: Tensor, engine: str | Engine = "auto") -> Tensor:
@@ -133,6 +137,42 @@ def nearest(x: Tensor, y: Tensor, engine: str | Engine = "auto") -> tuple[Tensor
     return get_engine(engine, x.device).nearest(x.detach(), y.detach())
 
 
+def _first_order(
+    backward: Callable[[_Context, Tensor], _Gradients],
+) -> Callable[[_Context, Tensor], _Gradients]:
+    """Make the derivative of a gradient an error.
+
+    torch's `once_differentiable` does so only where the incoming gradient is itself differentiated, and
+    otherwise hands out gradients that silently count as constants.
+    """
+
+    @wraps(backward)
+    def sealed(ctx: _Context, incoming: Tensor) -> _Gradients:
+        with torch.no_grad():
+            gradients = backward(ctx, incoming)
+        if not torch.is_grad_enabled():
+            return gradients
+        sources = (incoming, *ctx.saved_tensors)
+        return tuple(None if slope is None else _apply(_Seal, slope, *sources) for slope in gradients)
+
+    return sealed
+
+
+class _Seal(torch.autograd.Function):
+    """A gradient that depends on its sources in a way that nobody has written down."""
+
+    @staticmethod
+    def forward(_: _Context, gradient: Tensor, *_sources: Tensor | None) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(_: _Context, incoming: Tensor) -> _Gradients:
+        raise EngineError(
+            f"The gradient of a pairwise sum (shape {tuple(incoming.shape)}) was differentiated again; the "
+            f"engines have first derivatives only: detach the gradient, or leave create_graph=False."
+        )
+
+
 class _KernelSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: _Context, engine: Engine, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
@@ -146,8 +186,8 @@ class _KernelSum(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: _Context, incoming: Tensor) -> tuple[Tensor | None, ...]:
+    @_first_order
+    def backward(ctx: _Context, incoming: Tensor) -> _Gradients:
         x, y, b, gradient = ctx.saved_tensors
         _, _, x_needed, y_needed, b_needed = ctx.needs_input_grad
         grad_x = incoming[:, None] * gradient if x_needed else None
@@ -176,8 +216,8 @@ class _Softmin(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: _Context, incoming: Tensor) -> tuple[Tensor | None, ...]:
+    @_first_order
+    def backward(ctx: _Context, incoming: Tensor) -> _Gradients:
         x, y, h, value, gradient = ctx.saved_tensors
         _, _, _, x_needed, y_needed, h_needed = ctx.needs_input_grad
         grad_x = incoming[:, None] * gradient if x_needed else None

@@ -1,9 +1,9 @@
 """Pairwise sums on KeOps: the CUDA default, and a CPU engine on request.
 
-KeOps compiles one reduction for each formula, dimension and dtype (seconds on a CPU, cached on disk) and stores
-no matrix of pairs. Lengths and temperatures are run-time parameters: no new size or width compiles anything again.
-Value and gradient are the columns of one vector-valued sum, hence one pass. KeOps forms x_i - y_j directly:
-nothing cancels far from the origin, so the coordinates need no centring.
+KeOps compiles one reduction for each formula, dimension and dtype (for seconds on a CPU, cached on disk) and
+stores no matrix of pairs. Lengths and temperatures are run-time parameters: no new size or width compiles
+anything again. Value and gradient are the columns of one vector-valued sum, hence one pass. KeOps forms
+x_i - y_j directly: nothing cancels far from the origin, so the coordinates need no centring.
 """
 
 from __future__ import annotations

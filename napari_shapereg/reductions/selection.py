@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -168,6 +169,6 @@ def _examine(name: str, device_type: str) -> EngineHealth:
         return EngineHealth(name, device_type, works=False, reason=str(error))
     except Exception as error:  # noqa: BLE001 - whatever is broken here, the doctor must be able to say it
         return EngineHealth(name, device_type, works=False, reason=f"{type(error).__name__}: {error}")
-    if abs(value + 5.0) > 1e-5:
-        return EngineHealth(name, device_type, works=False, reason=f"-|x - y| is {value} instead of -5")
-    return EngineHealth(name, device_type, works=True, reason="")
+    if math.isclose(value, -5.0, rel_tol=1e-5):
+        return EngineHealth(name, device_type, works=True, reason="")
+    return EngineHealth(name, device_type, works=False, reason=f"-|x - y| is {value} instead of -5")
