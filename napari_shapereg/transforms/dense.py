@@ -1,0 +1,161 @@
+"""Dense images of a map on a grid: its displacement vectors, its Jacobian determinant."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+
+from napari_shapereg.transforms.containers import require_3d
+from napari_shapereg.transforms.jacobians import jacobian_planes
+from napari_shapereg.transforms.whole_files import file_ending, naming, whole_file
+from napari_shapereg.volumes.memory import require_memory
+from napari_shapereg.volumes.quiet import quiet_itk
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_shapereg.volumes import ImageGrid
+
+_NIFTI = (".nii", ".nii.gz")
+_WHOLE = (".nrrd", ".mha")
+_SLAB_VOXELS = 1 << 20
+_MILLIMETRES = 2
+_SCANNER = 1
+
+
+def write_displacement(transform: sitk.Transform, grid: ImageGrid, path: str | os.PathLike[str]) -> Path:
+    """Write the displacement ``T(x) - x`` of a map at every voxel of a grid.
+
+    Parameters
+    ----------
+    transform : SimpleITK.Transform
+        3-D.
+    grid : ImageGrid
+        Of the image written; for ``fixed_to_moving`` the grid of the fixed image.
+    path : path
+        ``.nii`` or ``.nii.gz``: 5-D (x, y, z, 1, 3), intent 1007, the vectors in LPS mm as ITK and ANTs have
+        it, float32, written slab by slab. ``.nrrd`` or ``.mha``: a float32 vector image, made in memory.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        The transform is not 3-D, the ending is unknown, or the file cannot be written.
+    ResourceError
+        The ending asks for an image in memory that is larger than that.
+    """
+    require_3d(transform)
+    target = Path(path).expanduser()
+    with naming(target):
+        ending = file_ending(target, (*_NIFTI, *_WHOLE))
+    if ending in _WHOLE:
+        _write_whole(transform, grid, target)
+        return target
+    header = _header((*grid.size, 1, 3), grid)
+    header.set_intent("vector")
+    with _nifti_stream(target, header) as file:
+        # NIfTI keeps the components one after the other, so the map is sampled once for each.
+        for component in range(3):
+            for slab in _displacement_slabs(transform, grid):
+                file.write(np.ascontiguousarray(slab[..., component], dtype="<f4").tobytes())
+    return target
+
+
+def write_jacobian(transform: sitk.Transform, grid: ImageGrid, path: str | os.PathLike[str]) -> Path:
+    """Write the determinant of the Jacobian of a map at every voxel of a grid, plane by plane.
+
+    The determinant is below 1 where the map shrinks and above 1 where it stretches, and is not positive where
+    it folds; `jacobian_determinants` says how it is taken.
+
+    Parameters
+    ----------
+    transform : SimpleITK.Transform
+        3-D.
+    grid : ImageGrid
+        Of the image written.
+    path : path
+        ``.nii`` or ``.nii.gz``; float32.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        The transform is not 3-D, the ending is unknown, or the file cannot be written.
+    """
+    require_3d(transform)
+    target = Path(path).expanduser()
+    with naming(target):
+        file_ending(target, _NIFTI)
+    with _nifti_stream(target, _header(grid.size, grid)) as file:
+        for plane in jacobian_planes(transform, grid):
+            file.write(np.ascontiguousarray(plane, dtype="<f4").tobytes())
+    return target
+
+
+def _displacement_slabs(transform: sitk.Transform, grid: ImageGrid) -> Iterator[NDArray[np.float32]]:
+    x, y, z = grid.size
+    thickness = max(1, _SLAB_VOXELS // (x * y))
+    for first in range(0, z, thickness):
+        part = grid.cropped((0, 0, first), (x, y, min(thickness, z - first)))
+        yield sitk.GetArrayFromImage(_sample(transform, part))
+
+
+def _sample(transform: sitk.Transform, grid: ImageGrid) -> sitk.Image:
+    image: sitk.Image = sitk.TransformToDisplacementField(
+        transform, sitk.sitkVectorFloat32, grid.size, grid.origin, grid.spacing, grid.direction
+    )
+    return image
+
+
+def _write_whole(transform: sitk.Transform, grid: ImageGrid, target: Path) -> None:
+    require_memory(grid.voxels * 24, f"{target}: a displacement field of {grid.size} voxels")
+    with whole_file(target) as temporary, quiet_itk():
+        sitk.WriteImage(_sample(transform, grid), str(temporary), useCompression=True)
+
+
+def _header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Header:
+    header = nibabel.Nifti1Header(endianness="<")
+    header.set_data_dtype(np.float32)
+    header.set_data_shape(shape)
+    to_ras = np.diag([-1.0, -1.0, 1.0])
+    affine = np.eye(4)
+    affine[:3, :3] = to_ras @ grid.matrix
+    affine[:3, 3] = to_ras @ np.asarray(grid.origin)
+    header.set_qform(affine, _SCANNER)
+    header.set_sform(affine, _SCANNER)
+    header["xyzt_units"] = _MILLIMETRES
+    header["scl_slope"], header["scl_inter"] = 1, 0
+    header["vox_offset"] = 352
+    return header
+
+
+@contextmanager
+def _nifti_stream(target: Path, header: nibabel.Nifti1Header) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """Open a NIfTI file for writing, its header done, so that the block adds the voxels."""
+    with whole_file(target) as temporary, temporary.open("wb") as plain:
+        if target.name.lower().endswith(".nii"):
+            plain.write(header.binaryblock + bytes(4))
+            yield plain
+            return
+        # No name and no time in the archive: the same map gives the same bytes. Level 1: noise hardly
+        # compresses, and zeros do at any level.
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=plain, mtime=0) as packed:
+            packed.write(header.binaryblock + bytes(4))
+            yield packed
