@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_shapereg.errors import ResourceError
 
 _GIBIBYTE = 1 << 30
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
@@ -59,13 +60,19 @@ def _from_meminfo() -> int | None:
 
 
 def _from_control_group() -> int | None:
-    folder = Path("/sys/fs/cgroup")
     try:
-        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = (folder / "memory.current").read_text(encoding="ascii").strip()
+        limit = (_CONTROL_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_CONTROL_GROUP / "memory.current").read_text(encoding="ascii"))
+        lines = (_CONTROL_GROUP / "memory.stat").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return None if limit == "max" else max(0, int(limit) - int(used))
+    if limit == "max":
+        return None
+    # Files that the kernel keeps in memory count as used, but make room when it is needed.
+    cached = sum(
+        int(line.split()[1]) for line in lines if line.startswith(("inactive_file ", "active_file "))
+    )
+    return max(0, int(limit) - used + cached)
 
 
 def _physical_memory() -> int | None:

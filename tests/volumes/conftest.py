@@ -18,6 +18,8 @@ DIRECTIONS = {
     "flipped": FLIP,
     "permuted": PERMUTE,
     "half turn": np.diag([-1.0, -1.0, 1.0]),
+    # its quaternion, (√½, √½, 0), does not fit into float32
+    "slanted half turn": np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
     "oblique": OBLIQUE,
     "oblique, flipped": OBLIQUE @ FLIP,
     "oblique, permuted, flipped": OBLIQUE @ PERMUTE @ FLIP,

@@ -69,6 +69,22 @@ def test_header_whose_voxel_file_is_gone_or_short(files, tmp_path):
     _refused(files[".mhd"], r"knee\.zraw, which is not there")
 
 
+def test_meta_image_header_with_voxels_in_several_files_is_left_to_itk(tmp_path):
+    (tmp_path / "slices.mhd").write_text(
+        "ObjectType = Image\nNDims = 3\nElementSpacing = 1 1 2\nDimSize = 22 21 20\n"
+        "ElementType = MET_UCHAR\nElementDataFile = slice%02d.raw 0 19 1\n"
+    )
+    for number, plane in enumerate(DATA):
+        (tmp_path / f"slice{number:02d}.raw").write_bytes(plane.tobytes())
+    np.testing.assert_array_equal(read_labels(tmp_path / "slices.mhd").data, DATA)
+
+
+def test_compressed_stream_that_holds_too_little(files):
+    raw = files[".mha"].read_bytes()
+    files[".mha"].write_bytes(raw.replace(b"DimSize = 22 21 20", b"DimSize = 22 21 29"))
+    _refused(files[".mha"], f"holds {22 * 21 * 20} of {22 * 21 * 29} bytes")
+
+
 @pytest.mark.parametrize("ending", [*FORMATS, ".mhd"])
 def test_text_in_the_guise_of_an_image(ending, tmp_path, capfd):
     path = tmp_path / f"text{ending}"
