@@ -67,8 +67,9 @@ class Measure:
     def __repr__(self) -> str:
         """Describe the measure in one line."""
         normals = "" if self.normals is None else " with normals"
+        mass = float(self.mass.detach())
         return (
-            f"Measure({len(self)} points{normals} in {self.dimension}-D, mass {float(self.mass):.6g}, "
+            f"Measure({len(self)} points{normals} in {self.dimension}-D, mass {mass:.6g}, "
             f"{self.dtype}, {self.device})"
         )
 

@@ -97,6 +97,7 @@ def test_is_frozen_and_can_be_replaced_copied_and_pickled():
 
 
 def test_describes_itself_in_one_line():
+    assert "mass 3" in repr(Measure(POINTS, torch.ones(3, dtype=torch.float64, requires_grad=True)))
     assert repr(Measure(POINTS, [1.0, 2.0, 3.0])) == "Measure(3 points in 2-D, mass 6, torch.float64, cpu)"
 
 
