@@ -96,7 +96,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in {"cpu", "cuda", "mps"}:
         raise InputError(f"There is no device {name!r}; choose auto, cpu, cuda or mps.")

@@ -32,6 +32,15 @@ def test_without_pykeops_the_error_names_the_extra_to_install(monkeypatch):
 
 
 @needs_pykeops
+def test_keops_falls_silent_even_where_it_was_imported_before():
+    import pykeops
+
+    pykeops.set_verbose(True)
+    KeopsEngine()
+    assert not pykeops.keopscore.verbose
+
+
+@needs_pykeops
 @pytest.mark.slow
 def test_keops_compiles_once_for_all_sizes_and_widths_and_prints_nothing(tmp_path):
     program = """

@@ -101,9 +101,9 @@ def test_a_device_that_is_not_there_is_refused_with_the_reason(monkeypatch):
         resolve_device("mps")
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "xpu", "meta"])
+@pytest.mark.parametrize("name", ["gpu", "", "xpu", "meta", None])
 def test_an_unknown_device_is_refused_with_the_known_ones(name):
-    with pytest.raises(InputError, match=f"no device '{name}'; choose auto, cpu, cuda or mps"):
+    with pytest.raises(InputError, match=f"no device {name!r}; choose auto, cpu, cuda or mps"):
         resolve_device(name)
 
 
