@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_shapereg.deformations import lattice_loops
+
 if TYPE_CHECKING:
     from napari_shapereg.deformations.lattice import Lattice
 
@@ -40,6 +42,13 @@ def sample(field: Tensor, positions: Tensor, pitch: float) -> Tensor:
         field[None], corners[None, :, None, None], align_corners=True, padding_mode="border"
     )
     return values.reshape(field.shape[0], *trailing)
+
+
+def warp(field: Tensor, displacement: Tensor, lattice: Lattice) -> Tensor:
+    """Interpolate a (C, z, y, x) field at the nodes of a lattice moved by a (3, z, y, x) displacement, mm."""
+    if field.device.type == "cpu":
+        return lattice_loops.warp(field, displacement, lattice.pitch)
+    return sample(field, lattice.nodes(displacement) + displacement, lattice.pitch)
 
 
 def sample_points(field: Tensor, points: Tensor, pitch: float) -> Tensor:
@@ -107,6 +116,8 @@ def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:
     pitch : float
         Distance between nodes, mm.
     """
+    if displacement.device.type == "cpu":
+        return lattice_loops.jacobian_determinant(displacement, pitch)
     xx, xy, xz, yx, yy, yz, zx, zy, zz = spatial_gradient(displacement, pitch).flatten(0, 1)
     xx, yy, zz = xx + 1, yy + 1, zz + 1
     determinant: Tensor = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
@@ -120,9 +131,33 @@ def lipschitz_bound(displacement: Tensor, pitch: float) -> float:
     that direction, so the Frobenius norm of the largest ones bounds the operator norm there. Below 1, id + u
     is a homeomorphism.
     """
+    if displacement.device.type == "cpu":
+        return lattice_loops.lipschitz_bound(displacement, pitch)
     square = torch.zeros([count - 1 for count in displacement.shape[1:]], device=displacement.device)
     for axis in (1, 2, 3):
         edges = (displacement.diff(dim=axis) / pitch).square().sum(0)
         others = [2 if other != axis else 1 for other in (1, 2, 3)]
         square = square + functional.max_pool3d(edges[None], others, stride=1)[0]
     return float(square.amax().sqrt())
+
+
+def boundary_pull(warped: Tensor, potential: Tensor, share: float, pull: Tensor, curvature: Tensor) -> None:
+    """Add what one label contributes to the pull on its boundary, in place.
+
+    Parameters
+    ----------
+    warped, potential : (z, y, x) Tensor
+        The moving fractions w where the map carries them, and the potential p of their difference.
+    share : float
+        Weight of the label.
+    pull : (3, z, y, x) Tensor
+        From which share · p ∇w is subtracted; slopes are per node.
+    curvature : (z, y, x) Tensor
+        To which share (|∇w|² + p²/2) is added.
+    """
+    if warped.device.type == "cpu":
+        lattice_loops.boundary_pull(warped, potential, share, pull, curvature)
+        return
+    slope = spatial_gradient(warped[None], 1.0)[0]
+    pull -= share * potential * slope
+    curvature += share * (slope.square().sum(0) + potential.square() / 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_shapereg.deformations.fields import sample, sample_points, spatial_gradient
+from napari_shapereg.deformations.fields import sample_points, spatial_gradient, warp
 
 if TYPE_CHECKING:
     from napari_shapereg.deformations.lattice import Lattice
@@ -41,8 +41,7 @@ class LatticeFlow:
 
     def compose(self, parameters: Tensor, step: Tensor) -> Tensor:
         """Return the displacement of φ⁻¹ ∘ (id + step), for a (3, z, y, x) step in mm."""
-        moved = self.lattice.nodes(parameters) + step
-        return step + sample(parameters, moved, self.lattice.pitch)
+        return step + warp(parameters, step, self.lattice)
 
     def inverse_flow(self, parameters: Tensor, points: Tensor) -> Tensor:
         """Carry (N, 3) LPS mm points back: x + u(x), and x itself outside the lattice."""

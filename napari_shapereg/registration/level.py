@@ -83,9 +83,10 @@ def descend(
     """Lower the cost of a level by gradient descent with backtracking.
 
     A step is accepted if the cost falls, else it is halved. Where it would squeeze a volume of the lattice
-    below `min_jacobian`, the flow is held from then on, so that the rest can go on. Its Lipschitz constant stays below `max_strain`, so
-    that each factor of the composition is a homeomorphism. The descent ends when a step lowers the cost by
-    less than the fraction `tolerance`, when no step lowers it, or after `max_steps`.
+    below `min_jacobian`, the flow is held from then on, so that the rest can go on. Its Lipschitz constant
+    stays below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends
+    when a step lowers the cost by less than the fraction `tolerance`, when no step lowers it, or after
+    `max_steps`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
-from napari_shapereg.deformations.fields import sample, spatial_gradient, splat
+from napari_shapereg.deformations.fields import boundary_pull, splat, warp
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.measures import measure_from_labels
 from napari_shapereg.registration.level import Position
@@ -84,17 +84,14 @@ class VoxelLevel:
         """Evaluate the cost, and what the direction needs; see `Level`."""
         lattice = self.flow.lattice
         pitch = lattice.pitch
-        where = lattice.nodes(displacement) + displacement
         pull, curvature = torch.zeros_like(displacement), torch.zeros_like(displacement[0])
         fidelity = 0.0
         for label, share in self.weights.items():
-            warped = sample(self.moving[label], where, pitch)
+            warped = warp(self.moving[label], displacement, lattice)
             difference = warped - self.fixed[label]
             potential = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
             fidelity += share * float((difference[0] * potential).sum()) / 2
-            slope = spatial_gradient(warped, 1.0)[0]
-            pull -= share * potential * slope
-            curvature += share * (slope.square().sum(0) + potential.square() / 2)
+            boundary_pull(warped[0], potential, share, pull, curvature)
         fidelity *= pitch**3
         energy = float(self.flow.energy(displacement))
         cost = fidelity + self.regularity * energy

@@ -1,0 +1,68 @@
+"""The compiled sweeps of the CPU against the tensor operations of other devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_shapereg.deformations import fields, lattice_loops
+from napari_shapereg.deformations.smoothing import smooth
+
+PITCH = 0.7
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=str)
+def displacement(request: pytest.FixtureRequest) -> torch.Tensor:
+    """Steps of about a node, many of them out of the lattice."""
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(3, 7, 9, 8, generator=generator, dtype=request.param)
+
+
+def close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    # A few roundings of terms of order 10.
+    tolerance = 3e-5 if first.dtype == torch.float32 else 1e-12
+    return torch.allclose(first, second, rtol=0, atol=tolerance)
+
+
+def test_warp(displacement: torch.Tensor) -> None:
+    field = displacement.flip(1)[:2]
+    index = torch.meshgrid(*[torch.arange(n, dtype=field.dtype) for n in field.shape[1:]], indexing="ij")
+    nodes = torch.stack(index[::-1]) * PITCH
+    expected = fields.sample(field, nodes + displacement, PITCH)
+    assert close(lattice_loops.warp(field, displacement, PITCH), expected)
+
+
+def test_jacobian_determinant(displacement: torch.Tensor) -> None:
+    slopes = fields.spatial_gradient(displacement, PITCH).permute(2, 3, 4, 0, 1)
+    expected = torch.linalg.det(slopes + torch.eye(3, dtype=slopes.dtype))
+    assert close(lattice_loops.jacobian_determinant(displacement, PITCH), expected)
+
+
+def test_boundary_pull(displacement: torch.Tensor) -> None:
+    warped, potential = displacement[0], displacement[1]
+    pull, curvature = torch.ones_like(displacement), torch.ones_like(warped)
+    lattice_loops.boundary_pull(warped, potential, 0.3, pull, curvature)
+    slope = fields.spatial_gradient(warped[None], 1.0)[0]
+    assert close(pull, 1 - 0.3 * potential * slope)
+    assert close(curvature, 1 + 0.3 * (slope.square().sum(0) + potential.square() / 2))
+
+
+def test_noncontiguous_targets_are_refused(displacement: torch.Tensor) -> None:
+    """A copy made on the way must not swallow what is added in place."""
+    warped, potential = displacement[0], displacement[1]
+    pull = torch.zeros(*displacement.shape[1:], 3, dtype=warped.dtype).permute(3, 0, 1, 2)
+    with pytest.raises(ValueError, match="contiguous"):
+        lattice_loops.boundary_pull(warped, potential, 1.0, pull, torch.zeros_like(warped))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_bytes_for_any_number_of_threads(threads: int) -> None:
+    field = torch.randn(3, 60, 61, 62, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    once = smooth(field, 1.5, 1.0), lattice_loops.warp(field, field, 1.0)
+    torch.set_num_threads(threads)
+    try:
+        again = smooth(field, 1.5, 1.0), lattice_loops.warp(field, field, 1.0)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(first, second) for first, second in zip(once, again, strict=True))
