@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from napari_shapereg.transforms.containers import affine_transform, chain, displacement_transform
-from napari_shapereg.transforms.dense import write_displacement, write_jacobian
+from napari_shapereg.transforms.dense import write_displacement
 from napari_shapereg.transforms.files import read_transform, write_transform
-from napari_shapereg.transforms.jacobians import jacobian_determinants
 from napari_shapereg.transforms.point_sets import Cells, PointSet
 from napari_shapereg.transforms.points import transform_points
 from napari_shapereg.transforms.points_io import read_points, write_arrows, write_points
@@ -17,7 +16,6 @@ __all__ = [
     "affine_transform",
     "chain",
     "displacement_transform",
-    "jacobian_determinants",
     "read_points",
     "read_transform",
     "resample_image",
@@ -25,7 +23,6 @@ __all__ = [
     "transform_points",
     "write_arrows",
     "write_displacement",
-    "write_jacobian",
     "write_points",
     "write_transform",
 ]

@@ -1,4 +1,4 @@
-"""Dense images of a map on a grid: its displacement vectors, its Jacobian determinant."""
+"""The displacement of a map at every voxel of a grid, as an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.transforms.containers import require_3d
-from napari_shapereg.transforms.jacobians import jacobian_planes
 from napari_shapereg.transforms.whole_files import file_ending, naming, whole_file
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.quiet import quiet_itk
@@ -71,41 +70,6 @@ def write_displacement(transform: sitk.Transform, grid: ImageGrid, path: str | o
         for component in range(3):
             for slab in _displacement_slabs(transform, grid):
                 file.write(np.ascontiguousarray(slab[..., component], dtype="<f4").tobytes())
-    return target
-
-
-def write_jacobian(transform: sitk.Transform, grid: ImageGrid, path: str | os.PathLike[str]) -> Path:
-    """Write the determinant of the Jacobian of a map at every voxel of a grid, plane by plane.
-
-    The determinant is below 1 where the map shrinks and above 1 where it stretches, and is not positive where
-    it folds; `jacobian_determinants` says how it is taken.
-
-    Parameters
-    ----------
-    transform : SimpleITK.Transform
-        3-D.
-    grid : ImageGrid
-        Of the image written.
-    path : path
-        ``.nii`` or ``.nii.gz``; float32.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    InputError
-        The transform is not 3-D, the ending is unknown, or the file cannot be written.
-    """
-    require_3d(transform)
-    target = Path(path).expanduser()
-    with naming(target):
-        file_ending(target, _NIFTI)
-    with _nifti_stream(target, _header(grid.size, grid)) as file:
-        for plane in jacobian_planes(transform, grid):
-            file.write(np.ascontiguousarray(plane, dtype="<f4").tobytes())
     return target
 
 

@@ -82,7 +82,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, capfd, ending):
         with pytest.raises(InputError, match=rf"cut\{ending}: "):
             read_transform(cut)
     assert capfd.readouterr().err == ""
-    with pytest.raises(InputError, match="truncated"):
+    with pytest.raises(InputError, match=r"bytes are there|numbers may be missing"):
         read_transform(cut)
 
 

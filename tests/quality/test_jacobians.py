@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_shapereg.errors import InputError
-from napari_shapereg.transforms import (
-    affine_transform,
-    chain,
-    displacement_transform,
-    jacobian_determinants,
-    write_jacobian,
-)
-from napari_shapereg.transforms.curved_region import curved_region
-from napari_shapereg.transforms.points import transform_points
+from napari_shapereg.errors import InputError, ResourceError
+from napari_shapereg.quality import jacobian_determinants, write_jacobian
+from napari_shapereg.quality.curved_region import curved_region
+from napari_shapereg.transforms import affine_transform, chain, displacement_transform, transform_points
 from napari_shapereg.volumes import ImageGrid
 
 
@@ -46,7 +40,7 @@ def test_determinants_are_those_of_the_dense_field(smooth_map, grid):
 
 
 def test_planes_lie_where_they_belong(tmp_path, smooth_map, grid, monkeypatch):
-    monkeypatch.setattr("napari_shapereg.transforms.jacobians._SLAB_VOXELS", 3000)
+    monkeypatch.setattr("napari_shapereg.quality.jacobians._SLAB_VOXELS", 3000)
     image = sitk.ReadImage(write_jacobian(smooth_map, grid, tmp_path / "det.nii"))
     np.testing.assert_allclose(sitk.GetArrayFromImage(image), dense_determinants(smooth_map, grid), atol=1e-6)
 
@@ -128,3 +122,21 @@ def test_a_singular_map_is_folded_everywhere():
 def test_only_transforms_are_taken():
     with pytest.raises(InputError, match="transform is needed"):
         list(jacobian_determinants("map.h5", ImageGrid((2, 2, 2))))
+
+
+def test_the_jacobian_image_of_an_affine_map_is_its_determinant(tmp_path, grid):
+    turn = affine_transform([[1.1, 0.2, 0.0], [-0.1, 0.9, 0.0], [0.0, 0.3, 1.2]], [1.0, 2.0, 3.0])
+    image = sitk.ReadImage(write_jacobian(turn, grid, tmp_path / "jacobian.nii.gz"))
+    np.testing.assert_allclose(sitk.GetArrayFromImage(image), 1.2 * (1.1 * 0.9 + 0.2 * 0.1), rtol=1e-6)
+    # The numbers of a NIfTI header are float32.
+    np.testing.assert_allclose(ImageGrid.from_image(image).corners(), grid.corners(), atol=2e-5)
+
+
+def test_jacobian_images_that_cannot_be_written_are_refused(tmp_path, affine):
+    with pytest.raises(InputError, match=r"det\.h5: .*use one of \.nii"):
+        write_jacobian(affine, ImageGrid((4, 4, 4)), tmp_path / "det.h5")
+    with pytest.raises(InputError, match="does not exist; create it"):
+        write_jacobian(affine, ImageGrid((4, 4, 4)), tmp_path / "nowhere" / "det.nii")
+    with pytest.raises(ResourceError, match=r"det\.nii"):
+        write_jacobian(affine, ImageGrid((100_000, 100_000, 100)), tmp_path / "det.nii")
+    assert list(tmp_path.iterdir()) == []

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from napari_shapereg.transforms.containers import require_3d
-from napari_shapereg.transforms.curved_region import curved_region
+from napari_shapereg.quality.curved_region import curved_region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_shapereg.transforms.curved_region import CurvedRegion
+    from napari_shapereg.quality.curved_region import CurvedRegion
     from napari_shapereg.volumes import ImageGrid
 
     Triple = tuple[int, int, int]
@@ -52,7 +51,6 @@ def jacobian_determinants(
     InputError
         The transform is not 3-D.
     """
-    require_3d(transform)
     region = curved_region(transform, grid)
     inside = int(np.prod(region.size))
     if inside < grid.voxels:
@@ -63,7 +61,6 @@ def jacobian_determinants(
 
 def jacobian_planes(transform: sitk.Transform, grid: ImageGrid) -> Iterator[NDArray[np.float32]]:
     """Sample det DT as `jacobian_determinants` does, as whole (y, x) float32 planes in the order of z."""
-    require_3d(transform)
     region = curved_region(transform, grid)
     constant = np.full(grid.shape[1:], np.linalg.det(region.matrix), dtype=np.float32)
     columns, rows = (slice(a, b) for a, b in zip(region.start[:2], region.stop[:2], strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from napari_shapereg.transforms.containers import chain
+from napari_shapereg.errors import InputError
 from napari_shapereg.volumes import ImageGrid
 
 if TYPE_CHECKING:
@@ -59,8 +59,15 @@ def curved_region(transform: sitk.Transform, grid: ImageGrid) -> CurvedRegion:
     -------
     CurvedRegion
         Holds the voxels next to the fields' buffers too: central differences reach that far.
+
+    Raises
+    ------
+    InputError
+        The transform is not 3-D.
     """
-    composite = chain(transform)
+    require_3d(transform)
+    composite = sitk.CompositeTransform([transform])
+    composite.FlattenTransform()
     before = np.eye(4)
     corners: list[NDArray[np.float64]] = []
     for number in reversed(range(composite.GetNumberOfTransforms())):
@@ -78,6 +85,22 @@ def curved_region(transform: sitk.Transform, grid: ImageGrid) -> CurvedRegion:
         start, stop = _bounding_box(corners, grid)
         return CurvedRegion(start, stop, before[:3, :3])
     return CurvedRegion((0, 0, 0), grid.size, before[:3, :3])
+
+
+def require_3d(transform: sitk.Transform) -> None:
+    """Refuse what is no transform of 3-D points.
+
+    Raises
+    ------
+    InputError
+        It is something else, or of another dimension.
+    """
+    if not isinstance(transform, sitk.Transform):
+        raise InputError(f"a SimpleITK transform is needed, got {type(transform).__name__}")
+    if transform.GetDimension() != 3:
+        raise InputError(
+            f"a 3-D transform is needed, got a {transform.GetDimension()}-D {transform.GetName()}"
+        )
 
 
 def _affine_matrix(transform: sitk.Transform) -> NDArray[np.float64]:
