@@ -1,4 +1,4 @@
-"""How the loops of the numba engine are compiled: one place, so that every loop gets the same treatment."""
+"""How the loops of the numba engine are compiled: the one place that knows numba."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import intrinsic, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,3 +51,21 @@ def compiled(loop: Loop) -> Loop:
 def merged(part: Loop) -> Loop:
     """Compile a part of loops into each of its callers."""
     return cast("Loop", numba.njit(forceinline=True, fastmath=True, error_model="numpy")(part))
+
+
+def code_of(function: Callable[..., Code]) -> Callable[[Code], Code]:
+    """Register what the calls of `function` in compiled code become, chosen by the types of its arguments.
+
+    The decorated function receives types and returns a function of the same arguments. `strict` would compare
+    annotations too, which a lambda cannot have.
+    """
+    return cast("Callable[[Code], Code]", overload(function, inline="always", strict=False))
+
+
+def instruction(type_and_generator: Callable[..., Code]) -> Code:
+    """Make a function out of LLVM instructions, to be called in compiled code.
+
+    The decorated function is given the types of the arguments; it returns a signature and what generates the
+    instructions, or None where it has none for these types.
+    """
+    return intrinsic(type_and_generator)

@@ -7,7 +7,7 @@ and `numba_softmin`. No array of N x M pairs is ever made.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +15,23 @@ from scipy.spatial import cKDTree
 
 from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel
 from napari_shapereg.reductions.numba_compile import Limits
-from napari_shapereg.reductions.numba_kernel_sums import energy_sums, gaussian_sums, laplacian_sums
+from napari_shapereg.reductions.numba_kernel_sums import (
+    SYMMETRIC_TILE,
+    kernel_sums,
+    symmetric_sums,
+    tiled_groups,
+)
 from napari_shapereg.reductions.numba_layout import Frame, tensor
+from napari_shapereg.reductions.numba_profiles import DistanceProfile, GaussianProfile, LaplacianProfile
 from napari_shapereg.reductions.numba_softmin import plan_sums, softmin_sums
-from napari_shapereg.reductions.numba_threads import for_rows
+from napari_shapereg.reductions.numba_threads import for_all_pairs, for_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.reductions.kernels import ElementaryKernel, Kernel
     from napari_shapereg.reductions.numba_compile import Array
+    from napari_shapereg.reductions.numba_profiles import Profile
 
 _LOG2_E = math.log2(math.e)
 _LN_2 = math.log(2)
@@ -32,6 +39,8 @@ _LIMITS = {
     torch.float32: Limits(np.float32(1e-30), np.float32(45), np.float32(100), np.float32(-1e30)),
     torch.float64: Limits(np.float64(1e-280), np.float64(75), np.float64(1000), np.float64(-1e30)),
 }
+# From this size on, half of the pairs of a set with itself are worth the rounds of a tournament.
+_SYMMETRIC_FROM = 4096
 
 
 class NumbaEngine:
@@ -110,7 +119,7 @@ class NumbaEngine:
         column_heights = ((potentials - shift) / epsilon * _LOG2_E).astype(real)
         values, slopes = np.zeros(len(y)), frame.slopes(len(y))
 
-        def loop(first: int, last: int) -> None:
+        def loop(rows: tuple[int, int]) -> None:
             plan_sums(
                 sources,
                 targets,
@@ -118,7 +127,7 @@ class NumbaEngine:
                 weights,
                 rooted,
                 _LIMITS[x.dtype],
-                (first, last),
+                rows,
                 (values, slopes),
             )
 
@@ -136,14 +145,31 @@ class NumbaEngine:
     ) -> Array:
         """Return the sums (N,) of one elementary kernel, and add their gradient to `slopes`."""
         units, limits = _kernel_units(kernel, frame), _LIMITS[x.dtype]
-        rows, columns = frame.columns(x, units.scale), frame.columns(y, units.scale)
         weights, magnitude = _unit_weights(b)
+        here, there = frame.columns(x, units.scale), frame.columns(y, units.scale)
         values = np.zeros(len(x))
 
-        def loop(first: int, last: int) -> None:
-            units.loop(rows, columns, weights, limits, (first, last), values, slopes)
+        def across(rows: tuple[int, int]) -> None:
+            kernel_sums(units.profile, here, there, weights, limits, rows, values, slopes)
 
-        for_rows(loop, len(x), len(y), self.threads)
+        def within(rows: tuple[int, int]) -> None:
+            first, last = rows
+            if last - first <= SYMMETRIC_TILE:
+                tile = tuple(coordinate[first:last] for coordinate in here)
+                kernel_sums(units.profile, here, tile, weights[first:last], limits, rows, values, slopes)
+                return
+            middle = first + SYMMETRIC_TILE
+            between((first, middle), (middle, last))
+            within((first, middle))
+            within((middle, last))
+
+        def between(rows: tuple[int, int], others: tuple[int, int]) -> None:
+            symmetric_sums(units.profile, here, weights, limits, rows, others, values, slopes)
+
+        if _are_the_same(x, y) and len(x) >= _SYMMETRIC_FROM:
+            for_all_pairs(within, between, tiled_groups(len(x)), self.threads)
+        else:
+            for_rows(across, len(x), len(y), self.threads)
         if slopes is not None:
             slopes *= magnitude * units.slope_factor
         values *= magnitude * units.value_factor
@@ -161,14 +187,14 @@ class NumbaEngine:
         if not present.all():
             y, h = y[present], h[present]
         scale, rooted, slope_factor = _cost_units(epsilon, p)
-        rows, columns = frame.columns(x, scale), frame.columns(y, scale)
+        here, there = frame.columns(x, scale), frame.columns(y, scale)
         exact = h.numpy().astype(np.float64)
         shift = exact.max()
         heights = np.maximum((exact - shift) * _LOG2_E, limits.lowest / 2).astype(h.numpy().dtype)
         tops, values = np.full(len(x), limits.lowest), np.zeros(len(x))
 
-        def loop(first: int, last: int) -> None:
-            softmin_sums(rows, columns, heights, rooted, limits, (first, last), (tops, values), slopes)
+        def loop(rows: tuple[int, int]) -> None:
+            softmin_sums(here, there, heights, rooted, limits, rows, (tops, values), slopes)
 
         for_rows(loop, len(x), len(y), self.threads)
         if slopes is not None:
@@ -178,9 +204,9 @@ class NumbaEngine:
 
 
 class _KernelUnits(NamedTuple):
-    """The loop of a kernel, 1 / mm to its unit of length, and what its results are multiplied by."""
+    """The kernel in compiled code, 1 / mm to its unit of length, and what its results are multiplied by."""
 
-    loop: Any
+    profile: Profile
     scale: float
     value_factor: float
     slope_factor: float
@@ -188,11 +214,11 @@ class _KernelUnits(NamedTuple):
 
 def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
     if isinstance(kernel, EnergyKernel):
-        return _KernelUnits(energy_sums, 1 / frame.radius, -frame.radius, -1.0)
+        return _KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius, -1.0)
     if isinstance(kernel, GaussianKernel):
         scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
-        return _KernelUnits(gaussian_sums, scale, 1.0, -1 / (scale * kernel.sigma**2))
-    return _KernelUnits(laplacian_sums, _LOG2_E / kernel.sigma, 1.0, -1 / kernel.sigma)
+        return _KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
+    return _KernelUnits(LaplacianProfile(), _LOG2_E / kernel.sigma, 1.0, -1 / kernel.sigma)
 
 
 def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
@@ -208,3 +234,7 @@ def _unit_weights(weights: Tensor) -> tuple[Array, float]:
     array = weights.numpy()
     magnitude = float(np.abs(array).max()) or 1.0
     return np.ascontiguousarray(array / array.dtype.type(magnitude)), magnitude
+
+
+def _are_the_same(x: Tensor, y: Tensor) -> bool:
+    return x.data_ptr() == y.data_ptr() and x.shape == y.shape and x.stride() == y.stride()

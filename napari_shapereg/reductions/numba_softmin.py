@@ -7,13 +7,12 @@ Points come in units in which the cost divided by epsilon is -log2 of a density:
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_shapereg.reductions.numba_arithmetic import exp2, inverse_root, larger
 from napari_shapereg.reductions.numba_compile import compiled, merged
-from napari_shapereg.reductions.numba_exp2 import exp2, larger
 from napari_shapereg.reductions.numba_vectors import (
     add_to_row,
     minus,
@@ -87,7 +86,7 @@ def _exponents(
     for j in range(heights.shape[0]):
         cost = plus_square(limits.tiny, minus(here, point(columns, j)))
         if rooted is not None:
-            inverse = heights.dtype.type(1) / math.sqrt(cost)
+            inverse = inverse_root(cost)
             inverses[j] = inverse
             cost *= inverse
         exponents[j] = heights[j] - cost
@@ -147,7 +146,7 @@ def plan_sums(
                 step = minus(here, point(columns, i))
                 cost = plus_square(limits.tiny, step)
                 if rooted is not None:
-                    inverse = real(1) / math.sqrt(cost)
+                    inverse = inverse_root(cost)
                     cost *= inverse
                 exponent = heights[i] + height - cost
                 term = weights[i] * exp2(-larger(-exponent, -limits.highest))

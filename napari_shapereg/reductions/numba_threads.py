@@ -1,4 +1,4 @@
-"""Rows shared out among ordinary Python threads.
+"""Rows, or pairs of groups of rows, shared out among ordinary Python threads.
 
 Numba's own parallel loops are left alone. Its default threading layer ends the whole process when two Python
 threads enter it at once, as two registrations in one process do, and a lock of ours could not keep other
@@ -13,15 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    Range = tuple[int, int]
+    RowLoop = Callable[[Range], None]
+    PairLoop = Callable[[Range, Range], None]
 
 # A share takes about a tenth of a millisecond: the last one to finish wastes little, and calls cost nothing.
 _PAIRS_IN_A_SHARE = 2**20
 _SHARES_FOR_A_THREAD = 16
 
 
-def for_rows(loop: Callable[[int, int], None], rows: int, columns: int, threads: int) -> None:
-    """Call loop(first, last) on ranges that cover all rows, on several threads where that pays.
+def for_rows(loop: RowLoop, rows: int, columns: int, threads: int) -> None:
+    """Call loop((first, last)) on ranges that cover all rows, on several threads where that pays.
 
     Every row is one thread's business, so that its sum does not depend on how many there are.
 
@@ -36,9 +41,57 @@ def for_rows(loop: Callable[[int, int], None], rows: int, columns: int, threads:
     """
     shares = min(rows, threads * _SHARES_FOR_A_THREAD, rows * columns // _PAIRS_IN_A_SHARE)
     if threads == 1 or shares < 2:
-        loop(0, rows)
+        loop((0, rows))
         return
-    bounds = [rows * share // shares for share in range(shares + 1)]
     with ThreadPoolExecutor(min(threads, shares)) as pool:
         # Consumed, so that an exception in a thread is raised here.
-        list(pool.map(loop, bounds[:-1], bounds[1:]))
+        list(pool.map(loop, _ranges(rows, shares)))
+
+
+def for_all_pairs(within: RowLoop, between: PairLoop, groups: Sequence[Range], threads: int) -> None:
+    """Call within(group) on each group of rows and between(group, other) on each two of them.
+
+    Calls that run at once share no group, and each group sees its calls in one order, whatever the number
+    of threads: they may add to the rows of their groups, and the sums are the same bytes.
+
+    Parameters
+    ----------
+    within, between
+        Calls into compiled code that releases the interpreter's lock.
+    groups
+        Ranges of rows.
+    threads
+        The most threads to use.
+    """
+    latest: dict[int, Future[None]] = {}
+
+    def run(call: Callable[..., None], members: tuple[int, ...], earlier: list[Future[None]]) -> None:
+        # They were handed out before, so they have begun, and nothing waits in a circle.
+        for future in earlier:
+            future.result()
+        call(*(groups[member] for member in members))
+
+    with ThreadPoolExecutor(threads) as pool:
+        for members in _encounters(len(groups)):
+            earlier = [latest[member] for member in members if member in latest]
+            call = within if len(members) == 1 else between
+            future = pool.submit(run, call, members, earlier)
+            latest.update(dict.fromkeys(members, future))
+    for future in latest.values():
+        future.result()
+
+
+def _ranges(rows: int, count: int) -> list[Range]:
+    return [(rows * k // count, rows * (k + 1) // count) for k in range(count)]
+
+
+def _encounters(players: int) -> Iterator[tuple[int, ...]]:
+    """Yield each player alone, then the pairs of a tournament, in an order in which nobody waits for long."""
+    # The circle method: one stays, the others move on by a seat, and those who sit opposite meet. With an odd
+    # number, the one opposite the empty seat rests.
+    yield from ((player,) for player in range(players))
+    circle = [*range(players), *([players] if players % 2 else [])]
+    for _ in range(len(circle) - 1):
+        opposite = zip(circle[: len(circle) // 2], circle[::-1], strict=False)
+        yield from (pair for pair in opposite if max(pair) < players)
+        circle.insert(1, circle.pop())

@@ -7,13 +7,11 @@ cannot be called from Python: numba replaces their calls in a compiled loop by t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from numba.extending import overload
+from napari_shapereg.reductions.numba_compile import code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_shapereg.reductions.numba_compile import Array, Code, Number, Points, Vector
 
 
@@ -52,15 +50,17 @@ def add_to_row(rows: Array, i: int, a: Vector) -> None:
     raise NotImplementedError
 
 
-def _code_of(function: Callable[..., Code]) -> Callable[[Code], Code]:
-    """Register what a call of `function` compiles to; it is merged into the loop before vectorisation.
-
-    `strict` compares annotations too, which a lambda cannot have.
-    """
-    return cast("Callable[[Code], Code]", overload(function, inline="always", strict=False))
+def subtract_scaled(points: Points, j: int, factor: Number, a: Vector) -> None:
+    """Subtract factor a from point j."""
+    raise NotImplementedError
 
 
-@_code_of(part)
+def first_rows(block: Array, like: Points) -> Points:
+    """Return as many rows of an array as `like` has coordinates: a point set in one piece of memory."""
+    raise NotImplementedError
+
+
+@code_of(part)
 def _part(points: Points, start: int, stop: int) -> Code:  # noqa: ARG001
     if len(points) == 3:
         return lambda points, start, stop: (
@@ -78,7 +78,7 @@ def _part(points: Points, start: int, stop: int) -> Code:  # noqa: ARG001
     )
 
 
-@_code_of(point)
+@code_of(point)
 def _point(points: Points, i: int) -> Code:  # noqa: ARG001
     if len(points) == 3:
         return lambda points, i: (points[0][i], points[1][i], points[2][i])
@@ -92,21 +92,21 @@ def _point(points: Points, i: int) -> Code:  # noqa: ARG001
     )
 
 
-@_code_of(zero)
+@code_of(zero)
 def _zero(a: Vector) -> Code:
     if len(a) == 3:
         return lambda a: (a[0] - a[0], a[1] - a[1], a[2] - a[2])
     return lambda a: (a[0] - a[0], a[1] - a[1], a[2] - a[2], a[3] - a[3], a[4] - a[4], a[5] - a[5])
 
 
-@_code_of(minus)
+@code_of(minus)
 def _minus(a: Vector, b: Vector) -> Code:  # noqa: ARG001
     if len(a) == 3:
         return lambda a, b: (a[0] - b[0], a[1] - b[1], a[2] - b[2])
     return lambda a, b: (a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3], a[4] - b[4], a[5] - b[5])
 
 
-@_code_of(plus_scaled)
+@code_of(plus_scaled)
 def _plus_scaled(a: Vector, factor: Number, b: Vector) -> Code:  # noqa: ARG001
     if len(a) == 3:
         return lambda a, factor, b: (a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2])
@@ -120,7 +120,7 @@ def _plus_scaled(a: Vector, factor: Number, b: Vector) -> Code:  # noqa: ARG001
     )
 
 
-@_code_of(plus_square)
+@code_of(plus_square)
 def _plus_square(start: Number, a: Vector) -> Code:  # noqa: ARG001
     if len(a) == 3:
         return lambda start, a: start + a[0] * a[0] + a[1] * a[1] + a[2] * a[2]
@@ -129,7 +129,7 @@ def _plus_square(start: Number, a: Vector) -> Code:  # noqa: ARG001
     )
 
 
-@_code_of(add_to_row)
+@code_of(add_to_row)
 def _add_to_row(rows: Array, i: int, a: Vector) -> Code:  # noqa: ARG001
     def three(rows: Array, i: int, a: Vector) -> None:
         rows[i, 0] += a[0]
@@ -145,3 +145,28 @@ def _add_to_row(rows: Array, i: int, a: Vector) -> Code:  # noqa: ARG001
         rows[i, 5] += a[5]
 
     return three if len(a) == 3 else six
+
+
+@code_of(subtract_scaled)
+def _subtract_scaled(points: Points, j: int, factor: Number, a: Vector) -> Code:  # noqa: ARG001
+    def three(points: Points, j: int, factor: Number, a: Vector) -> None:
+        points[0][j] -= factor * a[0]
+        points[1][j] -= factor * a[1]
+        points[2][j] -= factor * a[2]
+
+    def six(points: Points, j: int, factor: Number, a: Vector) -> None:
+        points[0][j] -= factor * a[0]
+        points[1][j] -= factor * a[1]
+        points[2][j] -= factor * a[2]
+        points[3][j] -= factor * a[3]
+        points[4][j] -= factor * a[4]
+        points[5][j] -= factor * a[5]
+
+    return three if len(points) == 3 else six
+
+
+@code_of(first_rows)
+def _first_rows(block: Array, like: Points) -> Code:  # noqa: ARG001
+    if len(like) == 3:
+        return lambda block, like: (block[0], block[1], block[2])  # noqa: ARG005
+    return lambda block, like: (block[0], block[1], block[2], block[3], block[4], block[5])  # noqa: ARG005

@@ -1,17 +1,17 @@
-"""2^t that LLVM turns into vector instructions on any processor, in float32 and in float64.
+"""Arithmetic that LLVM turns into vector instructions on any processor, in float32 and in float64.
 
-The C library's exp is a call for each number, tens of times slower than all else that a pair needs. This one
-is arithmetic without branches: with n the integer nearest to t, 2^t = 2^n 2^(t - n), the second factor a
-polynomial on [-1/2, 1/2] and the first an addition to its exponent bits.
+The one piece of work is 2^t. The C library's exp is a call for each number, tens of times slower than all
+else that a pair needs. This one is arithmetic without branches: with n the integer nearest to t, 2^t = 2^n
+2^(t - n), the second factor a polynomial on [-1/2, 1/2] and the first an addition to its exponent bits.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+
+from napari_shapereg.reductions.numba_compile import instruction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ _DOUBLE = _Format(
         4.4549605981865186e-10,
     ),
 )
-_FORMATS = {types.float32: _SINGLE, types.float64: _DOUBLE}
+_FORMATS = {"float32": _SINGLE, "float64": _DOUBLE}
 
 # Any flag of its own keeps an instruction from being given all of fastmath, whose reassociation would turn
 # (t + magic) - magic back into t.
@@ -96,7 +96,7 @@ def _generate_exp2(number: _Format, builder: ir.IRBuilder, exponent: ir.Value) -
 
 
 def _type_exp2(_context: Code, exponent: Code) -> Code:
-    number_format = _FORMATS.get(exponent)
+    number_format = _FORMATS.get(str(exponent))
     if number_format is None:
         return None
 
@@ -107,7 +107,7 @@ def _type_exp2(_context: Code, exponent: Code) -> Code:
 
 
 def _type_larger(_context: Code, a: Code, b: Code) -> Code:
-    if a not in _FORMATS or a != b:
+    if str(a) not in _FORMATS or a != b:
         return None
 
     def generate(_context: Code, builder: ir.IRBuilder, _signature: Code, arguments: Code) -> ir.Value:
@@ -118,14 +118,34 @@ def _type_larger(_context: Code, a: Code, b: Code) -> Code:
     return a(a, b), generate
 
 
-exp2 = cast("Callable[[Number], Number]", intrinsic(_type_exp2))
+def _type_inverse_root(_context: Code, square: Code) -> Code:
+    number_format = _FORMATS.get(str(square))
+    if number_format is None:
+        return None
+
+    def generate(_context: Code, builder: ir.IRBuilder, _signature: Code, arguments: Code) -> ir.Value:
+        root = builder.module.declare_intrinsic("llvm.sqrt", [number_format.real])
+        length = builder.call(root, arguments, fastmath=("fast",))
+        return builder.fdiv(ir.Constant(number_format.real, 1.0), length, flags=("fast",))
+
+    return square(square), generate
+
+
+exp2: Callable[[Number], Number] = instruction(_type_exp2)
 """Return 2^t for a float32 or float64, inside compiled code only.
 
 It is 0 for t below -127 or -1023; t must not be NaN, nor above 127 or 1023.
 """
 
-larger = cast("Callable[[Number, Number], Number]", intrinsic(_type_larger))
+larger: Callable[[Number, Number], Number] = instruction(_type_larger)
 """Return the larger of two numbers of one type, inside compiled code only.
 
 Unlike Python's comparison it promises that there is no NaN, without which LLVM does not vectorise a maximum.
+"""
+
+inverse_root: Callable[[Number], Number] = instruction(_type_inverse_root)
+"""Return 1 / sqrt(q), q > 0, inside compiled code only.
+
+In float32, where the processor has an instruction that estimates it, LLVM refines that by a Newton step
+(2e-7).
 """
