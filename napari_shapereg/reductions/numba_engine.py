@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel
 from napari_shapereg.reductions.numba_compile import Limits
@@ -137,6 +136,8 @@ class NumbaEngine:
 
     def nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N,) int64, the index in `y` of a point nearest to x_i, and (N,) its distance in mm."""
+        from scipy.spatial import cKDTree
+
         distance, index = cKDTree(y.numpy()).query(x.numpy(), workers=self.threads)
         return torch.from_numpy(np.asarray(index, np.int64)), tensor(np.asarray(distance), x)
 
