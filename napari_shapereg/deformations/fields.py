@@ -76,6 +76,8 @@ def splat(values: Tensor, points: Tensor, lattice: Lattice) -> Tensor:
     depth, height, width = lattice.shape
     ends = torch.tensor([width - 1, height - 1, depth - 1], dtype=points.dtype, device=points.device)
     indices = torch.minimum((points / lattice.pitch).clamp_min(0), ends)
+    if values.device.type == "cpu":
+        return lattice_loops.splat(values, indices, lattice.shape)
     low = torch.minimum(indices.floor(), (ends - 1).clamp_min(0))
     fraction = indices - low
     x, y, z = low.long().unbind(1)
@@ -104,6 +106,17 @@ def spatial_gradient(field: Tensor, pitch: float) -> Tensor:
     """Return the (C, 3, z, y, x) central differences along x, y, z; one-sided on the border."""
     slopes = torch.gradient(field, spacing=pitch, dim=(3, 2, 1))
     return torch.stack(slopes, dim=1)
+
+
+def laplacian(field: Tensor) -> Tensor:
+    """Return the sum of the differences of a (C, z, y, x) field to its neighbours, none across the border."""
+    total = torch.zeros_like(field)
+    for axis in (1, 2, 3):
+        rise = field.diff(dim=axis)
+        count = field.shape[axis]
+        total.narrow(axis, 0, count - 1).add_(rise)
+        total.narrow(axis, 1, count - 1).sub_(rise)
+    return total
 
 
 def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:

@@ -63,6 +63,14 @@ def boundary_pull(warped: Tensor, potential: Tensor, share: float, pull: Tensor,
     _sweep(lambda slabs: _pull(image, height, weight, force, stiffness, slabs), pull)
 
 
+def splat(values: Tensor, indices: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Spread (N, C) values over the eight nodes around each of (N, 3) x, y, z indices; one thread."""
+    out = torch.zeros(values.shape[1], *shape, dtype=values.dtype)
+    carried, places, target = _arrays(values, indices, out)
+    _splat(carried, places, target)
+    return out
+
+
 def convolve(field: Tensor, profile: Tensor) -> Tensor:
     """Convolve a (C, z, y, x) field with a symmetric profile of odd length along each axis; 0 outside."""
     channels, depth, height, width = field.shape
@@ -200,6 +208,23 @@ def _pull(
                 curvature[z, y, x] += share * (
                     sx * sx + sy * sy + sz * sz + real(0.5) * potential * potential
                 )
+
+
+@compiled
+def _splat(values: Array, indices: Array, out: Array) -> None:
+    channels, depth, height, width = out.shape
+    for n in range(values.shape[0]):
+        px, py, pz = indices[n, 0], indices[n, 1], indices[n, 2]
+        i, j, k = min(int(px), width - 2), min(int(py), height - 2), min(int(pz), depth - 2)
+        for corner in range(8):
+            right, up, behind = corner & 1, (corner >> 1) & 1, corner >> 2
+            weight = (
+                (px - i if right else i + 1 - px)
+                * (py - j if up else j + 1 - py)
+                * (pz - k if behind else k + 1 - pz)
+            )
+            for c in range(channels):
+                out[c, k + behind, j + up, i + right] += weight * values[n, c]
 
 
 @compiled

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
-from torch.nn import functional
 
 from napari_shapereg.deformations.fields import (
     jacobian_determinant,
@@ -30,8 +29,8 @@ SHORTEST_STEP = 1e-3
 """Of the first step of a level: below it, the direction is taken to be no descent."""
 STEP_GROWTH = 1.5
 INVERSE_STEPS = 20
-BRAKE = 3
-"""Nodes around a squeezed one in which the flow is held."""
+BRAKE = 2.0
+"""Standard deviation, in nodes, of the fading of the flow around a squeezed node."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +130,16 @@ def _squeezed(position: Position, floor: float, pitch: float) -> Tensor:
 
 
 def _around(squeezed: Tensor) -> Tensor:
-    """Return the (z, y, x) factor that is 0 on the marked nodes and rises smoothly to 1 around them."""
-    wide = functional.max_pool3d(squeezed[None].float(), 2 * BRAKE + 1, stride=1, padding=BRAKE)
-    return (1 - smooth(wide, BRAKE / 2, 1.0)[0] * 1.05).clamp(0, 1)
+    """Return the (z, y, x) factor that is 0 on and next to the marked nodes and rises smoothly to 1."""
+    alone = smooth(_single_node(squeezed), BRAKE, 1.0).amax()
+    near = smooth(squeezed[None].float(), BRAKE, 1.0)[0] / alone
+    return (1 - 2 * near).clamp(0, 1)
+
+
+def _single_node(like: Tensor) -> Tensor:
+    node = torch.zeros(1, *like.shape, device=like.device)
+    node[0, like.shape[0] // 2, like.shape[1] // 2, like.shape[2] // 2] = 1
+    return node
 
 
 def take(level: Level[PositionT], here: PositionT, step: Tensor) -> PositionT:

@@ -27,7 +27,7 @@ FIRST_STEP = 0.25
 
 @dataclass(frozen=True, eq=False)
 class MeasureLevel:
-    """The cost Σ_l share_l d(φ(α_l), β_l) + weight · energy.
+    """The cost Σ_l share_l d(φ(α_l), β_l), whose only regularisation is the smoothness of the steps.
 
     The velocity is the descent field of the fidelity, averaged over the mass within the smoothing length
     (normalised convolution), so that thin and thick parts move alike.
@@ -44,8 +44,6 @@ class MeasureLevel:
         Standard deviation of the smoothing, mm.
     window : (z, y, x) Tensor
         Falls to zero at the border.
-    regularity : float
-        Weight of the energy.
     """
 
     flow: LatticeFlow
@@ -53,7 +51,6 @@ class MeasureLevel:
     loss: Fidelity
     smoothness: float
     window: Tensor
-    regularity: float
 
     def position(self, displacement: Tensor, points: Points) -> Position:
         """Evaluate the cost; see `Level`."""
@@ -62,7 +59,7 @@ class MeasureLevel:
             for label, share in self.shapes.weights.items()
         )
         energy = float(self.flow.energy(displacement))
-        return Position(displacement, points, fidelity, energy, fidelity + self.regularity * energy)
+        return Position(displacement, points, fidelity, energy, cost=fidelity)
 
     def direction(self, position: Position) -> Tensor:
         """Return the smoothed arrows, turned round; see `Level`."""

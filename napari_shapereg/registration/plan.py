@@ -119,7 +119,7 @@ def measure_levels(
     window = flow.lattice.window(lengths.fade, _like(shapes))
     loss = global_fidelity(chosen, lengths.radius, settings.engine)
     for number, smoothness in enumerate(chosen.smoothness):
-        level = MeasureLevel(flow, shapes, loss, smoothness * lengths.radius, window, settings.regularity)
+        level = MeasureLevel(flow, shapes, loss, smoothness * lengths.radius, window)
         yield PlannedLevel("measures", number, level)
 
 

@@ -71,7 +71,9 @@ class RegistrationSettings(_Frozen):
         description="Used where no pitch is given: in fixed voxels (the cube root of their volume).",
     )
     regularity: float = Field(
-        default=0.0, ge=0, description="Weight of the Dirichlet energy of the displacement in the cost."
+        default=1e-4,
+        ge=0,
+        description="Weight of the Dirichlet energy of the flow in the cost of the local stage.",
     )
     max_nodes: int = Field(
         default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."

@@ -123,12 +123,13 @@ def _coarse(volume: LabelVolume, label: int, points: int, device: torch.device) 
 
 def _merged(measure: Measure, points: int) -> Measure:
     """Merge a measure into about `points` points."""
+    if len(measure) <= points:
+        return measure
     extent = measure.points.amax(0) - measure.points.amin(0)
-    cell = float(extent.amax()) / points
-    while len(measure) > points:
+    cell = float(extent.amax()) / points**0.5 / 2
+    while len(measure := coarsen(measure, cell)) > points:
         # The cells that a shape occupies grow with between the first and the third power of the resolution.
         cell *= max(1.1, (len(measure) / points) ** (1 / 3))
-        measure = coarsen(measure, cell)
     return measure
 
 

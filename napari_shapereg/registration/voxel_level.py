@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
-from napari_shapereg.deformations.fields import boundary_pull, splat, warp
+from napari_shapereg.deformations.fields import boundary_pull, laplacian, splat, warp
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.measures import measure_from_labels
 from napari_shapereg.registration.level import Position
@@ -26,6 +26,8 @@ SUBVOXELS_PER_PITCH = 2
 """Points per pitch and axis: with two, a solid shape splats to a constant within 2 %."""
 FLAT = 1e-5
 """Squared slope, per pitch², below which the direction fades: no boundary is near."""
+LAPLACIAN_DIAGONAL = 12.0
+"""Twice the six neighbours of a node: the curvature of the energy in the displacement of one node."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,9 @@ class VoxelLevel:
             potential = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
             fidelity += share * float((difference[0] * potential).sum()) / 2
             boundary_pull(warped[0], potential, share, pull, curvature)
+        if self.regularity > 0:
+            pull += self.regularity * laplacian(displacement / pitch)
+            curvature += self.regularity * LAPLACIAN_DIAGONAL
         fidelity *= pitch**3
         energy = float(self.flow.energy(displacement))
         cost = fidelity + self.regularity * energy
