@@ -68,14 +68,14 @@ def _about_volume(title: str, moving_volume: float | None, after: LabelAgreement
         return
     change = after.warped_volume / moving_volume - 1
     if abs(change) > VOLUME_CHANGE:
-        yield f"{title} {'grew' if change > 0 else 'shrank'} by {abs(change):.0%} in volume."
+        yield f"{title} {'grew' if change > 0 else 'shrank'} by {100 * abs(change):.0f} % in volume."
 
 
 def _about_map(values: Regularity) -> Iterator[str]:
     if values.fraction_folded:
         yield (
-            f"the map folds at {values.fraction_folded:.2%} of the voxels (det J to {values.minimum:.2g}) "
-            "and cannot be inverted there."
+            f"the map folds at {100 * values.fraction_folded:.2g} % of the voxels "
+            f"(det J to {values.minimum:.2g}) and cannot be inverted there."
         )
     elif values.minimum < SQUEEZED:
         yield f"the map squeezes space to {values.minimum:.2g} of its volume at its worst voxel."

@@ -73,13 +73,13 @@ def test_a_good_registration_raises_no_concern():
             Metrics({2: GOOD}, {2: POOR}),
             "Label 2 agreed better before the registration: Dice 0.90, now 0.20.",
         ),
-        (Metrics({}, {2: POOR}, moving_volumes={2: 992.0}), "Label 2 grew by 31% in volume."),
-        (Metrics({}, {2: GOOD}, moving_volumes={2: 1600.0}), "Label 2 shrank by 38% in volume."),
+        (Metrics({}, {2: POOR}, moving_volumes={2: 992.0}), "Label 2 grew by 31 % in volume."),
+        (Metrics({}, {2: GOOD}, moving_volumes={2: 1600.0}), "Label 2 shrank by 38 % in volume."),
         (Metrics({2: GOOD}, {2: GONE}), "Label 2 has no voxel left after the warp."),
         (Metrics({}, {2: replace(GONE, fixed_volume=0.0)}), "Label 2 is absent from the fixed volume."),
         (
             Metrics({}, {}, replace(SMOOTH, minimum=-0.5, fraction_folded=0.0123)),
-            "The map folds at 1.23% of the voxels (det J to -0.5) and cannot be inverted there.",
+            "The map folds at 1.2 % of the voxels (det J to -0.5) and cannot be inverted there.",
         ),
         (
             Metrics({}, {}, replace(SMOOTH, minimum=0.05)),

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import base64
+import errno
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_shapereg.errors import InputError, MissingExtraError
+from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
+from napari_shapereg.quality.plots import cost_plot
+from napari_shapereg.quality.report import write_report
+from napari_shapereg.volumes import ImageGrid, LabelVolume
+
+pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
+pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
+
+EVIL = "<script>alert('x')</script>\"><img src=http://example.org/x>"
+VOID = {"meta", "img", "input", "br"}
+
+
+class Page(HTMLParser):
+    """Collect tags, attributes and text, and notice what is not closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.fixture
+def content(fixed, warped, smooth_map, affine):
+    fixed = LabelVolume(fixed.data, fixed.grid, names={2: EVIL})
+    metrics = Metrics(
+        before=label_agreement(fixed, warped),
+        after=label_agreement(fixed, fixed),
+        regularity=regularity(smooth_map, fixed.grid),
+        inverse_consistency=inverse_consistency(affine, affine.GetInverse(), fixed),
+        names=fixed.names,
+        moving_volumes={2: 1234.0},
+    )
+    return {
+        "title": f"A knee {EVIL}",
+        "fixed": fixed,
+        "before": warped,
+        "after": fixed,
+        "metrics": metrics.to_dict(),
+        "settings": {"preset": "balanced", "blur": [2.0, 1.0], "flow": {"note": EVIL, "limit": None}},
+        "history": [("affine", 0, 4.0), ("affine", 1, 2.0), ("flow", 0, 9.0), ("flow", 1, 3.0)],
+        "provenance": {"moving": {"file": EVIL}, "device": "cpu"},
+        "warnings": ["Label 2 grew by 31 % in volume.", EVIL],
+    }
+
+
+@pytest.fixture
+def grid():
+    """One grid is enough for words: every direction is drawn by the tests of the pictures."""
+    return ImageGrid((50, 40, 21), (0.8, 1.0, 1.9), (-9.6, -39.5, 11.0))
+
+
+def read(path):
+    return Page(Path(path).read_text("utf-8"))
+
+
+def test_the_page_says_what_was_measured(tmp_path, content):
+    page = read(write_report(tmp_path / "report.html", **content))
+    assert page.open == []
+    row = content["metrics"]["labels"]["5"]
+    for value in (
+        "Research use only",
+        f"{row['before']['dice']:.3f}",
+        f"{row['before']['hd95']:.2f}",
+        f"{row['after']['fixed_volume']:.0f}",
+        "1234",
+        f"{content['metrics']['jacobian']['minimum']:.3f}",
+        f"{content['metrics']['inverse_consistency']['voxels']} labelled voxels",
+        "Label 2 grew by 31 % in volume.",
+        "flow · limit —",
+        "blur 2.0, 1.0",
+        "device cpu",
+        "Reviewer\u2019s comment",
+    ):
+        assert value in page.text, value
+    assert "textarea" in page.tags
+
+
+def test_whatever_the_user_supplies_is_text(tmp_path, content):
+    path = write_report(tmp_path / "report.html", **content)
+    page = read(path)
+    assert "script" not in page.tags
+    # Title (twice: in the head and on the page), label (twice), warning, setting, provenance.
+    assert page.text.count("<script>alert('x')</script>") == 7
+    assert "<script" not in path.read_text("utf-8")
+
+
+def test_the_page_stands_alone(tmp_path, content):
+    page = read(write_report(tmp_path / "report.html", **content))
+    sources = [
+        value for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
+    ]
+    assert len(sources) == 4
+    for source in sources:
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+    policies = [value for _, name, value in page.attributes if name == "content" and "default-src" in value]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    images = [tag for tag, name, value in page.attributes if (tag, name) == ("img", "alt") and value]
+    assert len(images) == 4
+
+
+def test_a_report_without_a_map_and_without_warnings(tmp_path, content):
+    content["metrics"] = {**content["metrics"], "jacobian": None, "inverse_consistency": None}
+    content["metrics"]["labels"]["2"]["after"] = None
+    page = read(write_report(tmp_path / "report.html", **{**content, "warnings": [], "history": []}))
+    assert "No automatic warning" in page.text
+    assert "The map was not measured" in page.text
+    assert "Convergence" not in page.text
+    assert page.tags.count("img") == 2
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path, content):
+    first, second = (write_report(tmp_path / name, **content).read_bytes() for name in ("a.html", "b.html"))
+    assert first == second
+
+
+def test_costs_of_any_sign_and_size_are_drawn():
+    history = [("a", 0, 0.0), ("a", 1, -1.0), ("b", 0, -5.0), ("b", 1, 1e9), ("a", 0, 3.0)]
+    assert cost_plot(history).startswith(b"\x89PNG")
+
+
+def test_an_interrupted_report_leaves_nothing(tmp_path, content, monkeypatch):
+    def fill_the_disk(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(InputError, match=r"report\.html: cannot be written \(No space left on device\)"):
+        write_report(tmp_path / "report.html", **content)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_jinja2_the_extra_is_named(tmp_path, content, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError, match=r"napari-shapereg\[report\]"):
+        write_report(tmp_path / "report.html", **content)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_volumes_on_other_grids_are_refused(tmp_path, content):
+    content["after"] = LabelVolume(
+        np.ones((2, 2, 2), np.uint8), content["fixed"].grid.cropped((0, 0, 0), (2, 2, 2))
+    )
+    with pytest.raises(InputError, match="different grids"):
+        write_report(tmp_path / "report.html", **content)
