@@ -1,0 +1,136 @@
+"""Words and texts that several commands take, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_shapereg.errors import InputError
+
+
+class Preset(StrEnum):
+    """Named settings of a registration."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    ACCURATE = "accurate"
+
+
+class Linear(StrEnum):
+    """The richest linear map that a registration fits."""
+
+    NONE = "none"
+    RIGID = "rigid"
+    SIMILARITY = "similarity"
+    AFFINE = "affine"
+
+
+class FidelityName(StrEnum):
+    """Kernel norms between measures."""
+
+    ENERGY = "energy"
+    GAUSSIAN = "gaussian"
+    LAPLACIAN = "laplacian"
+
+
+class Device(StrEnum):
+    """Where the work is done."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class EngineName(StrEnum):
+    """What computes the pairwise sums."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    NUMBA = "numba"
+    KEOPS = "keops"
+
+
+Moving = Annotated[Path, typer.Argument(metavar="MOVING", help="Label volume that is moved.")]
+Fixed = Annotated[Path, typer.Argument(metavar="FIXED", help="Label volume that it is moved onto.")]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="1,2,…", help="Labels to compare. Default: all.", show_default=False),
+]
+SharedLabels = Annotated[
+    bool,
+    typer.Option("--shared-labels", help="Take the labels that both volumes have, leave out the others."),
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="auto: CUDA where there is one, else the CPU.")
+]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="auto: numba on the CPU, KeOps on CUDA. See `shapereg doctor`.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no table.")]
+
+
+def parse_labels(text: str | None) -> tuple[int, ...] | None:
+    """Return the labels that a text such as ``1,2`` lists, or None where there is no text.
+
+    Raises
+    ------
+    InputError
+        It is no list of whole numbers above 0.
+    """
+    if text is None:
+        return None
+    numbers = _whole_numbers(text)
+    if not numbers or min(numbers) < 1:
+        raise InputError(f"--labels takes whole numbers above 0 such as 1,2, got {text!r}")
+    return tuple(sorted(set(numbers)))
+
+
+def parse_binning(text: str) -> tuple[int, int, int]:
+    """Return the three factors of a text such as ``2,2,1``.
+
+    Raises
+    ------
+    InputError
+        It is no list of three whole numbers above 0.
+    """
+    numbers = _whole_numbers(text)
+    if len(numbers) != 3 or min(numbers) < 1:
+        raise InputError(f"--binning takes three whole numbers above 0 (x,y,z) such as 2,2,1, got {text!r}")
+    return (numbers[0], numbers[1], numbers[2])
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        return []
+
+
+@contextmanager
+def naming_both(moving: Path | None, fixed: Path | None) -> Iterator[None]:
+    """Name the two files in what is wrong with them as a pair."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{moving} (moving) and {fixed} (fixed): {error}") from error
+
+
+def require_place(path: Path) -> None:
+    """Refuse a file that could not be written, before the work that it is meant to hold is done.
+
+    Raises
+    ------
+    InputError
+        Its folder does not exist, or it is a directory.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: this is a directory; give the name of a file")
+    if not path.expanduser().parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")

@@ -1,0 +1,146 @@
+"""`shapereg register`: from two label volumes to a transform that SimpleITK applies."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_shapereg.cli.options import (
+    Device,
+    EngineName,
+    FidelityName,
+    Fixed,
+    Json,
+    Labels,
+    Linear,
+    Moving,
+    Preset,
+    Quiet,
+    SharedLabels,
+    parse_labels,
+)
+from napari_shapereg.cli.progress import display_for
+from napari_shapereg.cli.run import Output, aborting, can_report, print_outcome, run
+
+
+class Dense(StrEnum):
+    """Images of the map on the fixed grid."""
+
+    DISPLACEMENT = "displacement"
+    JACOBIAN = "jacobian"
+
+
+def register(  # noqa: PLR0913 - one for each option
+    moving: Moving,
+    fixed: Fixed,
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder to write into; made if it is not there."
+        ),
+    ],
+    *,
+    preset: Annotated[
+        Preset, typer.Option(help="How fine the map is, and how long it takes.")
+    ] = Preset.BALANCED,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="JSON that changes the preset: all or part of a settings.json. Options change both.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Labels = None,
+    shared_labels: SharedLabels = False,
+    linear: Annotated[
+        Linear | None,
+        typer.Option(help="Richest linear map before the flow. Default: affine.", show_default=False),
+    ] = None,
+    fidelity: Annotated[
+        FidelityName | None,
+        typer.Option(help="Kernel of the global stage. Default: energy.", show_default=False),
+    ] = None,
+    length: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MM",
+            help="Length of a Gaussian or Laplacian kernel. Default: a quarter of the fixed radius.",
+            show_default=False,
+        ),
+    ] = None,
+    pitch: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MM",
+            help="Pitch of the finest lattice. Default: a multiple of the fixed voxel that the preset names.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        Device | None,
+        typer.Option(help="Default: CUDA where there is one, else the CPU.", show_default=False),
+    ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="Default: numba on the CPU, KeOps on CUDA. See `shapereg doctor`.", show_default=False
+        ),
+    ] = None,
+    save: Annotated[
+        list[Dense] | None,
+        typer.Option(
+            metavar="displacement|jacobian",
+            help="Also write this image of the map on the fixed grid. May be given twice.",
+        ),
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    r"""Register MOVING onto FIXED, and write transforms.
+
+    Fits a diffeomorphism by gradient descent, coarse to fine. In the folder:
+
+    \b
+    fixed_to_moving.h5     what SimpleITK.Resample(moving, fixed, transform) takes
+    moving_to_fixed.h5     its inverse: carries points, meshes and landmarks
+    warped_labels.nii.gz   the moving labels on the fixed grid
+    metrics.json           agreement before and after, regularity, inverse consistency
+    settings.json          the settings used; --settings takes it
+    report.html            all that for people
+
+    Ctrl-C ends the run and writes the best state so far (exit code 130); a second one writes nothing.
+    Exit code 3: the run diverged, and the best state before that was written.
+    """
+    options = {
+        "labels": parse_labels(labels),
+        "shared_labels_only": shared_labels or None,
+        "linear": linear and linear.value,
+        "measures": {"fidelity": fidelity and fidelity.value, "length": length},
+        "pitch": pitch,
+        "device": device and device.value,
+        "engine": engine and engine.value,
+    }
+    wanted = set(save or ())
+    report = not no_report and can_report(quiet=quiet)
+    output = Output(folder, overwrite, report, Dense.DISPLACEMENT in wanted, Dense.JACOBIAN in wanted)
+    with aborting(), display_for(quiet=quiet) as display:
+        display.say("starting")
+        from napari_shapereg.cli.settings import chosen_settings
+        from napari_shapereg.registration.folder import check_folder
+        from napari_shapereg.volumes import read_labels
+
+        settings = chosen_settings(preset, settings_file, options)
+        check_folder(output.folder, overwrite=output.overwrite)
+        display.say("reading")
+        outcome = run(read_labels(moving), read_labels(fixed), settings, output, display)
+    print_outcome(outcome, json=json, quiet=quiet)
+    raise typer.Exit(outcome.exit_code)

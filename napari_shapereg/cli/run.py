@@ -1,0 +1,135 @@
+"""Run a registration in front of somebody: show its progress, obey Ctrl-C, write what comes out."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import typer
+
+from napari_shapereg.cli.agreement import print_agreement
+from napari_shapereg.cli.interruption import Interruption
+from napari_shapereg.cli.options import naming_both
+from napari_shapereg.cli.progress import clock
+from napari_shapereg.cli.tables import print_files, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_shapereg.cli.progress import Display
+    from napari_shapereg.registration import RegistrationResult, RegistrationSettings
+    from napari_shapereg.volumes import LabelVolume
+
+DIVERGED = 3
+CANCELLED = 130
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written, and where.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool
+        A folder that is not empty may be written into.
+    report, displacement, jacobian : bool
+        The optional files.
+    """
+
+    folder: Path
+    overwrite: bool = False
+    report: bool = True
+    displacement: bool = False
+    jacobian: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished or cancelled run and the files that it left."""
+
+    result: RegistrationResult
+    files: list[Path]
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """How the program should end."""
+        from napari_shapereg.registration import Status
+
+        if self.interrupted:
+            return CANCELLED
+        return DIVERGED if self.result.status is Status.DIVERGED else 0
+
+
+def run(
+    moving: LabelVolume, fixed: LabelVolume, settings: RegistrationSettings, output: Output, display: Display
+) -> Outcome:
+    """Register, and write the result.
+
+    The first Ctrl-C ends the run; the best state so far is written. The second one ends everything.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the second Ctrl-C; nothing is written.
+    InputError, EngineError
+        See `napari_shapereg.register` and `RegistrationResult.save`.
+    """
+    from napari_shapereg.registration import Registration
+
+    display.say("preparing")
+    with naming_both(moving.source, fixed.source):
+        registration = Registration(moving, fixed, settings)
+    with Interruption(registration.cancel) as interruption:
+        for state in registration:
+            display.show(state)
+        result = registration.result()
+        if interruption.asked:
+            display.say("stopped: writing the best state so far (Ctrl-C again: nothing is written)")
+        else:
+            display.say("measuring and writing")
+        files = result.save(
+            output.folder,
+            overwrite=output.overwrite,
+            report=output.report,
+            displacement=output.displacement,
+            jacobian=output.jacobian,
+        )
+    return Outcome(result, files, interruption.asked)
+
+
+def can_report(*, quiet: bool) -> bool:
+    """Return whether the extra that the report needs is installed; say so where it is not."""
+    if all(find_spec(name) for name in ("matplotlib", "jinja2")):
+        return True
+    if not quiet:
+        typer.echo(
+            "note: no report and no pictures: pip install 'napari-shapereg[report]'",
+            err=True,
+        )
+    return False
+
+
+@contextmanager
+def aborting() -> Iterator[None]:
+    """End the program when Ctrl-C breaks into the block, which leaves nothing behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("aborted: nothing was written", err=True)
+        raise typer.Exit(CANCELLED) from None
+
+
+def print_outcome(outcome: Outcome, *, json: bool, quiet: bool) -> None:
+    """Print what came out, as the options ask."""
+    result = outcome.result
+    if json:
+        print_json({**result.metrics, "files": {file.name: str(file) for file in outcome.files}})
+    elif not quiet:
+        print_agreement(result.metrics)
+        typer.echo(f"{result.status.value} {len(result.history)} steps in {clock(result.seconds)}.")
+        print_files(outcome.files)
