@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_shapereg.deformations.linear import turned
 from napari_shapereg.volumes.grid import ImageGrid
 
 if TYPE_CHECKING:
@@ -94,17 +95,17 @@ class Lattice:
     def to_frame(self, points: Tensor) -> Tensor:
         """Map (N, 3) points from LPS mm into the frame; computed in float64, returned as given."""
         axes, origin = self._axes_and_origin(points)
-        return ((points.double() - origin) @ axes).to(points.dtype)
+        return turned(points.double() - origin, axes.T).to(points.dtype)
 
     def to_physical(self, points: Tensor) -> Tensor:
         """Map (N, 3) points from the frame to LPS mm; computed in float64, returned as given."""
         axes, origin = self._axes_and_origin(points)
-        return (points.double() @ axes.T + origin).to(points.dtype)
+        return (turned(points.double(), axes) + origin).to(points.dtype)
 
     def turn_to_physical(self, vectors: Tensor) -> Tensor:
         """Turn (N, 3) vectors from the axes of the frame to LPS."""
         axes, _ = self._axes_and_origin(vectors)
-        return vectors @ axes.to(vectors.dtype).T
+        return turned(vectors, axes.to(vectors.dtype))
 
     def vectors_to_physical(self, field: Tensor) -> NDArray[np.float64]:
         """Turn a (3, z, y, x) field of frame vectors into the (z, y, x, 3) float64 array of LPS vectors."""

@@ -53,6 +53,14 @@ def lipschitz_bound(displacement: Tensor, pitch: float) -> float:
     return float(squares.amax().sqrt()) / pitch
 
 
+def laplacian(field: Tensor) -> Tensor:
+    """Return the sum of the differences of a (C, z, y, x) field to its neighbours, none across the border."""
+    out = torch.empty_like(field, memory_format=torch.contiguous_format)
+    source, target = _arrays(field, out)
+    _sweep(lambda slabs: _laplacian(source, target, slabs), field)
+    return out
+
+
 def boundary_pull(warped: Tensor, potential: Tensor, share: float, pull: Tensor, curvature: Tensor) -> None:
     """Subtract share · p ∇w from `pull` and add share (|∇w|² + p²/2) to `curvature`, slopes per node."""
     if not (pull.is_contiguous() and curvature.is_contiguous()):
@@ -153,6 +161,23 @@ def _determinant(shift: Array, inverse: np.floating, out: Array, slabs: tuple[in
                 yz = (shift[1, above, y, x] - shift[1, below, y, x]) * along_z
                 zz = real(1) + (shift[2, above, y, x] - shift[2, below, y, x]) * along_z
                 out[z, y, x] = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
+
+
+@compiled
+def _laplacian(field: Array, out: Array, slabs: tuple[int, int]) -> None:
+    channels, depth, height, width = field.shape
+    for z in range(slabs[0], slabs[1]):
+        below, above = max(z - 1, 0), min(z + 1, depth - 1)
+        for c in range(channels):
+            for y in range(height):
+                front, back = max(y - 1, 0), min(y + 1, height - 1)
+                for x in range(width):
+                    left, right = max(x - 1, 0), min(x + 1, width - 1)
+                    # Beyond the border stands the node itself, which adds no difference.
+                    around = field[c, z, y, left] + field[c, z, y, right]
+                    around += field[c, z, front, x] + field[c, z, back, x]
+                    around += field[c, below, y, x] + field[c, above, y, x]
+                    out[c, z, y, x] = around - field.dtype.type(6) * field[c, z, y, x]
 
 
 @compiled

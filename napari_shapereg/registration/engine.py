@@ -117,11 +117,12 @@ class Registration:
         self.labels = shared_labels(self.moving, self.fixed, settings)
         self.device = resolve_device(settings.device)
         self.engine = get_engine(settings.engine, self.device).name
-        self._status: Status | None = None
+        self._status = Status.CONVERGED
         self._history: list[RegistrationState] = []
         self._affine = AffineMap.identity()
         self._field: tuple[Lattice, Tensor] | None = None
         self._cancelled = False
+        self._finished = False
         self._states = self._run()
 
     def __iter__(self) -> Iterator[RegistrationState]:
@@ -148,7 +149,7 @@ class Registration:
             labels=self.labels,
             affine=self._affine,
             field=self._field,
-            status=self._status or Status.CANCELLED,
+            status=self._status if self._finished else Status.CANCELLED,
             settings=self.settings,
             history=tuple(self._history),
             engine=self.engine,
@@ -166,6 +167,7 @@ class Registration:
             yield from self._run_linear(shapes, settings.linear)
         if self._status is not Status.DIVERGED and (settings.measures or settings.voxels):
             yield from self._run_flow(shapes)
+        self._finished = True
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
         planned = MAX_STEPS * (KINDS.index(kind) + 1)
@@ -190,7 +192,6 @@ class Registration:
                 progress=LINEAR_SHARE * iteration / planned,
             )
             before = after
-        self._status = Status.CONVERGED
 
     def _run_flow(self, shapes: Shapes) -> Iterator[RegistrationState]:
         object_radius = radius(pooled(shapes.targets, shapes.weights))
@@ -226,7 +227,7 @@ class Registration:
         displacement = flow.identity(next(iter(points.values())))
         if self._field:
             displacement = refine(self._field[1], flow.lattice)
-        here = planned.level.position(displacement, points)
+        here = planned.level.position(displacement, dict(points))
         self._status = Status.CONVERGED
         for steps, there in enumerate(descend(planned.level, here, settings), 1):
             if not math.isfinite(there.cost):
@@ -249,7 +250,7 @@ class Registration:
                     for label in self.labels
                 },
                 seconds=time.perf_counter() - self._began,
-                progress=done + share * steps / settings.max_steps,
+                progress=min(1.0, done + share * steps / settings.max_steps),
             )
             here = there
 

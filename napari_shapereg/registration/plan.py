@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_shapereg.deformations import Lattice, LatticeFlow
+from napari_shapereg.deformations.linear import turned
 from napari_shapereg.fidelities import EnergyDistance, KernelNorm
 from napari_shapereg.measures import Measure
 from napari_shapereg.reductions.kernels import GaussianKernel, LaplacianKernel
@@ -178,7 +179,7 @@ def in_frame(shapes: Shapes, affine: AffineMap, lattice: Lattice) -> Shapes:
 def _moved(points: Tensor, affine: AffineMap, lattice: Lattice) -> Tensor:
     matrix = torch.as_tensor(affine.matrix, device=points.device)
     translation = torch.as_tensor(affine.translation, device=points.device)
-    return lattice.to_frame(points.double() @ matrix.T + translation).to(points.dtype)
+    return lattice.to_frame(turned(points.double(), matrix) + translation).to(points.dtype)
 
 
 def _points(measure: Measure) -> np.ndarray:

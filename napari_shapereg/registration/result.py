@@ -194,6 +194,30 @@ class RegistrationResult:
             names = sorted(file.name for file in place.iterdir())
         return [place.parent.joinpath(folder, name) for name in names]
 
+    def _write_report(self, path: Path) -> None:
+        from napari_shapereg.quality.report import write_report
+
+        provenance = self.metrics["provenance"]
+        write_report(
+            path,
+            title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",
+            fixed=self.fixed,
+            before=self.before,
+            after=self.warped,
+            metrics=self.metrics,
+            settings=self.settings.model_dump(mode="json"),
+            history=[
+                (f"{state.stage} {state.level + 1}", state.iteration, state.objective)
+                for state in self.history
+            ],
+            provenance={"status": self.status.value, "seconds": round(self.seconds, 2), **provenance},
+            warnings=self.metrics["concerns"],
+        )
+
+
+def _title(volume: LabelVolume) -> str:
+    return volume.source.name if volume.source else "an array"
+
 
 def _write_json(values: dict[str, Any], path: Path) -> None:
     text = json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)

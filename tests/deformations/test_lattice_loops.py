@@ -38,6 +38,15 @@ def test_jacobian_determinant(displacement: torch.Tensor) -> None:
     assert close(lattice_loops.jacobian_determinant(displacement, PITCH), expected)
 
 
+def test_laplacian(displacement: torch.Tensor) -> None:
+    expected = torch.zeros_like(displacement)
+    for axis in (1, 2, 3):
+        ends = [displacement.narrow(axis, end, 1) for end in (0, displacement.shape[axis] - 1)]
+        padded = torch.cat([ends[0], displacement, ends[1]], dim=axis)
+        expected += padded.diff(n=2, dim=axis)
+    assert close(lattice_loops.laplacian(displacement), expected)
+
+
 def test_boundary_pull(displacement: torch.Tensor) -> None:
     warped, potential = displacement[0], displacement[1]
     pull, curvature = torch.ones_like(displacement), torch.ones_like(warped)
