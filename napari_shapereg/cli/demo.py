@@ -23,7 +23,7 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write into.")
     ] = Path("demo_output"),
-    preset: Annotated[Preset, typer.Option(help="How fine the map is.")] = Preset.BALANCED,
+    preset: Annotated[Preset, typer.Option(help="How fine the map is.")] = Preset.FAST,
     quiet: Quiet = False,
 ) -> None:
     """Register two sample knees, and show the agreement before and after.

@@ -85,7 +85,7 @@ def gradient(  # noqa: PLR0913 - one for each option
     ] = "1,1,1",
     mass: Annotated[
         Mass,
-        typer.Option(help="unit: each label's weights sum to 1, as in `register`. physical: mm³ or mm²."),
+        typer.Option(help="unit: each label's weights sum to 1, as in `register`. physical: mm3 or mm2."),
     ] = Mass.UNIT,
     engine: EngineOption = EngineName.AUTO,
     device: DeviceOption = Device.AUTO,
@@ -94,7 +94,7 @@ def gradient(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Show the arrows of a fidelity at the start.
 
-    The arrow at a point x_i of weight α_i is -∇d(α, β)/α_i: the way that lowers the fidelity fastest. Each
+    The arrow at a point is minus the gradient of d in that point, divided by the weight of the point. Each
     label is compared with the same label. With the energy distance and unit masses an arrow is a difference
     of two mean directions, without unit and at most 2 long; it points to the fixed shape from any distance.
     Prints the value, the number of points and the time.

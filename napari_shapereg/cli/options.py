@@ -60,7 +60,7 @@ Moving = Annotated[Path, typer.Argument(metavar="MOVING", help="Label volume tha
 Fixed = Annotated[Path, typer.Argument(metavar="FIXED", help="Label volume that it is moved onto.")]
 Labels = Annotated[
     str | None,
-    typer.Option("--labels", metavar="1,2,…", help="Labels to compare. Default: all.", show_default=False),
+    typer.Option("--labels", metavar="1,2,...", help="Labels to compare. Default: all.", show_default=False),
 ]
 SharedLabels = Annotated[
     bool,

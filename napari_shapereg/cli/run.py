@@ -92,14 +92,15 @@ def run(
             display.say("stopped: writing the best state so far (Ctrl-C again: nothing is written)")
         else:
             display.say("measuring and writing")
-        files = result.save(
+        saved = result.save(
             output.folder,
             overwrite=output.overwrite,
             report=output.report,
             displacement=output.displacement,
             jacobian=output.jacobian,
         )
-    return Outcome(result, files, interruption.asked)
+    # Named as the user named the folder.
+    return Outcome(result, [output.folder / file.name for file in saved], interruption.asked)
 
 
 def can_report(*, quiet: bool) -> bool:

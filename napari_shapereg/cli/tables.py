@@ -27,7 +27,7 @@ def _aligned(cell: str, width: int, place: int) -> str:
 
 def print_json(content: object) -> None:
     """Print one JSON object; numbers that JSON does not know become null."""
-    typer.echo(json.dumps(_finite(content), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_finite(content), indent=2))
 
 
 def print_files(files: Iterable[Path]) -> None:

@@ -27,9 +27,9 @@ def test_help_loads_nothing_heavy(words):
 
 
 def test_help_is_fast(program):
-    # Processor time, so that a busy machine does not count. Measured: 0.2 s; with torch loaded: 2 s.
-    assert min(_processor_time([program, "--help"]) for _ in range(3)) < 0.5
-    assert min(_processor_time([program, "register", "--help"]) for _ in range(3)) < 0.5
+    # Processor time, which other work on the machine changes little. Measured: 0.2 s; with torch: 2 s.
+    assert min(_processor_time([program, "--help"]) for _ in range(3)) < 0.8
+    assert min(_processor_time([program, "register", "--help"]) for _ in range(3)) < 0.8
 
 
 def _processor_time(words):
@@ -47,7 +47,10 @@ def test_every_command_is_listed_and_explains_itself(shapereg):
     listed = shapereg("--help").out
     for command in ("register", "gradient", "warp", "evaluate", "demo", "doctor"):
         assert f"  {command} " in listed
-        assert shapereg(command, "-h").code == 0
+        run = shapereg(command, "-h")
+        assert run.code == 0
+        # Terminals that do not speak UTF-8 must be able to show it.
+        assert run.out.isascii()
 
 
 @pytest.mark.parametrize(

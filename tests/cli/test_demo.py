@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.slow
 def test_the_sample_knees_are_registered_and_shown(shapereg, tmp_path):
     folder = tmp_path / "demo_output"
     folder.mkdir()
     for name in ("metrics.json", "before_and_after.png"):
         (folder / name).write_text("of an earlier demo")
-    run = shapereg("demo", "-o", folder, "--preset", "fast")
+    run = shapereg("demo", "-o", folder)
     assert run.code == 0
     rows = [line.removeprefix(line[:1]).split() for line in run.out.splitlines()]
     dice = {

@@ -45,7 +45,7 @@ def test_a_real_run_writes_every_file_and_one_json_object(registered):
     }
     assert printed == json.loads((folder / "metrics.json").read_text())
     for row in printed["labels"].values():
-        assert row["before"]["dice"] < 0.05
+        assert row["before"]["dice"] < 0.2
         # Measured: 0.93 and 0.94; a linear map alone reaches 0.73.
         assert row["after"]["dice"] > 0.85
     assert printed["jacobian"]["minimum"] > 0
@@ -187,8 +187,8 @@ def test_diverged(shapereg, boxes, tmp_path, monkeypatch):
 
 
 def _started(program, sample_files, out, stage):
-    """Start a long run, and return it when it says that it has reached a stage."""
-    words = [program, "register", *sample_files, "-o", out, "--no-report", "--json"]
+    """Start a run of some seconds, and return it when it says that it has reached a stage."""
+    words = [program, "register", *sample_files, "-o", out, "--preset", "fast", "--no-report", "--json"]
     run = subprocess.Popen(
         list(map(str, words)),
         stdout=subprocess.PIPE,
@@ -207,6 +207,7 @@ def _wait_for(run, stage):
     pytest.fail(f"the run never said {stage!r}")
 
 
+@pytest.mark.slow
 def test_interrupted_once_it_writes_the_best_state(program, sample_files, tmp_path):
     out = tmp_path / "out"
     run = _started(program, sample_files, out, "voxels 1")
@@ -223,10 +224,11 @@ def test_interrupted_once_it_writes_the_best_state(program, sample_files, tmp_pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["reading", "stopped"])
 def test_interrupted_for_good_it_writes_nothing(program, sample_files, tmp_path, stage):
     out = tmp_path / "out"
-    run = _started(program, sample_files, out, "reading" if stage == "reading" else "voxels 1")
+    run = _started(program, sample_files, out, "reading" if stage == "reading" else "measures 1")
     run.send_signal(signal.SIGINT)
     if stage == "stopped":
         _wait_for(run, "stopped")

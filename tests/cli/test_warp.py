@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -80,6 +81,19 @@ def test_intensities_are_interpolated(shapereg, result, boxes, intensities, tmp_
     )
     expected = _resampled(intensities, boxes[1], _translation(-SHIFT), sitk.sitkNearestNeighbor)
     np.testing.assert_array_equal(_array(out), expected)
+
+
+def test_intensities_lie_where_the_sform_says(shapereg, result, boxes, intensities, tmp_path):
+    two_minds = nibabel.load(intensities)
+    sform = two_minds.get_sform()
+    two_minds = nibabel.Nifti1Image(np.asarray(two_minds.dataobj), sform, two_minds.header)
+    two_minds.set_sform(sform, code=2)
+    two_minds.set_qform(np.diag([0.7, 0.8, 1.5, 1.0]), code=1)
+    path, out, expected = (tmp_path / f"{name}.nii" for name in ("two_minds", "out", "expected"))
+    nibabel.save(two_minds, path)
+    assert shapereg("warp", path, "-t", result, "-o", out).code == 0
+    assert shapereg("warp", intensities, "-t", result, "-o", expected).code == 0
+    np.testing.assert_array_equal(_array(out), _array(expected))
 
 
 def test_the_kind_can_be_said(shapereg, result, boxes, intensities, tmp_path):
