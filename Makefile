@@ -24,7 +24,8 @@ docs: $(VENV)/test.stamp
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark --capture=no
+	$(BIN)/python tests/benchmarks/bench_engines.py
+	$(BIN)/python tests/benchmarks/bench_registration.py
 
 libraries: $(VENV)/test.stamp
 	.ci/system_libraries.sh $(BIN)/python

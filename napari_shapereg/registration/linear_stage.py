@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from scipy.optimize import minimize
 
 from napari_shapereg.deformations import AffineMap, LinearDeformation, LinearKind
 from napari_shapereg.fidelities import EnergyDistance
@@ -15,6 +15,9 @@ from napari_shapereg.registration.shapes import pooled, radius
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.optimize import OptimizeResult
     from torch import Tensor
 
     from napari_shapereg.fidelities import Fidelity
@@ -24,8 +27,8 @@ KINDS: tuple[LinearKind, ...] = ("rigid", "similarity", "affine")
 START_POINTS = 150
 START_STEPS = 8
 MAX_STEPS = 40
-TOLERANCE = 1e-3
-LINE_SEARCH = 20
+TOLERANCE = 1e-5
+"""Of the cost at the start: a step that lowers it by less ends the descent."""
 
 
 class LinearStep(NamedTuple):
@@ -104,27 +107,33 @@ def _principal_axes(measure: Measure) -> Tensor:
 
 def _descend(
     model: LinearDeformation, shapes: Shapes, loss: Fidelity, steps: int
-) -> Iterator[tuple[Tensor, float]]:
-    parameters = model.identity().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [parameters], max_iter=1, max_eval=LINE_SEARCH, line_search_fn="strong_wolfe"
+) -> list[tuple[Tensor, float]]:
+    """Return the parameters and costs of each step of L-BFGS, at least one."""
+    start = model.identity()
+    # SciPy's tolerance is relative to values above 1 only.
+    scale = max(_cost(model, start, shapes, loss).item(), 1e-30)
+
+    def value_and_gradient(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters = torch.from_numpy(values).to(start).requires_grad_()
+        cost = _cost(model, parameters, shapes, loss) / scale
+        (slope,) = torch.autograd.grad(cost, parameters)
+        return cost.item(), slope.double().cpu().numpy()
+
+    visited: list[tuple[Tensor, float]] = []
+
+    def visit(intermediate_result: OptimizeResult) -> None:
+        parameters = torch.from_numpy(intermediate_result.x.copy()).to(start)
+        visited.append((parameters, scale * float(intermediate_result.fun)))
+
+    minimize(
+        value_and_gradient,
+        start.cpu().numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=visit,
+        options={"maxiter": steps, "ftol": TOLERANCE},
     )
-
-    def cost() -> Tensor:
-        optimizer.zero_grad()
-        value = _cost(model, parameters, shapes, loss)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    before = math.inf
-    for _ in range(steps):
-        optimizer.step(cost)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            after = float(_cost(model, parameters, shapes, loss))
-        yield parameters.detach().clone(), after
-        if not after < before * (1 - TOLERANCE):
-            return
-        before = after
+    return visited or [(start, scale)]
 
 
 def _cost(model: LinearDeformation, parameters: Tensor, shapes: Shapes, loss: Fidelity) -> Tensor:
