@@ -94,9 +94,10 @@ def gradient(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Show the arrows of a fidelity at the start.
 
-    The arrow at a point is minus the gradient of d in that point, divided by the weight of the point. Each
-    label is compared with the same label. With the energy distance and unit masses an arrow is a difference
-    of two mean directions, without unit and at most 2 long; it points to the fixed shape from any distance.
+    The arrow at a point is minus the gradient of the fidelity in that point, divided by the weight of the
+    point: the way that lowers the fidelity fastest. Each label is compared with the same label. With the
+    energy distance and unit masses an arrow is a difference of two mean directions, without unit and at most
+    2 long; it points to the fixed shape from any distance.
     Prints the value, the number of points and the time.
     """
     _check_outputs(outputs)

@@ -89,7 +89,7 @@ def run(
             display.show(state)
         result = registration.result()
         if interruption.asked:
-            display.say("stopped: writing the best state so far (Ctrl-C again: nothing is written)")
+            display.say("stopped: writing the best state (Ctrl-C: abort)")
         else:
             display.say("measuring and writing")
         saved = result.save(

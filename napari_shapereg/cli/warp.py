@@ -46,7 +46,7 @@ def warp(  # noqa: PLR0913 - one for each option
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Labels or an image (.nii, .nii.gz, .nrrd, .mha, ...), points (.csv) or a mesh (.vtk, .ply).",
+            help="Labels or an image (.nii.gz, .nrrd, .mha, ...), points (.csv) or a mesh (.vtk, .ply).",
         ),
     ],
     transform: Annotated[
