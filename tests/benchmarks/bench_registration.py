@@ -1,10 +1,10 @@
 """Whole registrations of the OAI pair, as a user starts them: time, memory, and the verdict of the judge.
 
-    python tests/benchmarks/bench_registration.py [--output FOLDER] [--presets fast,balanced,accurate] [--shared FOLDER]
+    python tests/benchmarks/bench_registration.py [--output FOLDER] [--presets fast,balanced] [--shared FOLDER]
 
-runs `shapereg register` in a process of its own for each preset and direction, measures it from the start of the
-process until its files are written, and judges the transform by evaluate_registration.py, which knows nothing of
-this package. Prints a table and writes `registration.json` into FOLDER.
+runs `shapereg register` in a process of its own for each preset and direction, measures it from the start of
+the process until its files are written, and judges the transform by evaluate_registration.py, which knows
+nothing of this package. Prints a table and writes `registration.json` into FOLDER.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ def main():
     ]
     record = {"machine": {"processor": platform.processor(), "cores": os.cpu_count()}, "rows": rows}
     (options.output / "registration.json").write_text(json.dumps(record, indent=2) + "\n")
-    for _row in rows:
-        pass
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|" + "---|" * len(COLUMNS))
+    for row in rows:
+        print("| " + " | ".join(_cells(row)) + " |")
 
 
 def _options():
