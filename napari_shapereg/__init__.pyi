@@ -8,7 +8,12 @@ from .errors import (
 from .fidelities import (
     EnergyDistance as EnergyDistance,
     Fidelity as Fidelity,
+    HausdorffDivergence as HausdorffDivergence,
     KernelNorm as KernelNorm,
+    OptimalTransport as OptimalTransport,
+    SinkhornDivergence as SinkhornDivergence,
+    SoftMin as SoftMin,
+    TransportPlan as TransportPlan,
     descent_field as descent_field,
 )
 from .measures import (

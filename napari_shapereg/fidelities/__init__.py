@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from napari_shapereg.fidelities.fidelity import Fidelity, descent_field
+from napari_shapereg.fidelities.hausdorff import HausdorffDivergence
 from napari_shapereg.fidelities.kernel_norm import EnergyDistance, KernelNorm
+from napari_shapereg.fidelities.sinkhorn import OptimalTransport, SinkhornDivergence
+from napari_shapereg.fidelities.softmin_fidelity import SoftMin
+from napari_shapereg.fidelities.transport_plan import TransportPlan
 
-__all__ = ["EnergyDistance", "Fidelity", "KernelNorm", "descent_field"]
+__all__ = [
+    "EnergyDistance",
+    "Fidelity",
+    "HausdorffDivergence",
+    "KernelNorm",
+    "OptimalTransport",
+    "SinkhornDivergence",
+    "SoftMin",
+    "TransportPlan",
+    "descent_field",
+]

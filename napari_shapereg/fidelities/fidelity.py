@@ -57,7 +57,14 @@ class Fidelity(ABC):
         check_pair(source, target)
         return self._value(first_order_measure(source), first_order_measure(target))
 
-    def potential(self, points: Tensor, source: Measure, target: Measure) -> Tensor:
+    def potential(
+        self,
+        points: Tensor,
+        source: Measure,
+        target: Measure,
+        *,
+        normals: Tensor | None = None,  # noqa: ARG002 - fidelities between surfaces look at them
+    ) -> Tensor:
         """Return the first variation of d in its source measure, u = δd/δα, at any points.
 
         It is the function for which d(α + tη, β) = d(α, β) + t ∫u dη + o(t): what a little more mass at x
@@ -69,6 +76,9 @@ class Fidelity(ABC):
             Where to evaluate u, mm; of the measures' dtype and device.
         source, target : Measure
             α and β; they are constants here.
+        normals : (K, D) tensor, optional
+            Directions of a surface at the points: for fidelities that look at them, which need them then;
+            not looked at by the others.
 
         Returns
         -------
@@ -81,7 +91,7 @@ class Fidelity(ABC):
             The points or the measures do not match; the message says how.
         """
         check_pair(source, target)
-        _check_points(points, source)
+        check_places(points, source)
         return self._potential(first_order(points), source.detach(), target.detach())
 
     def potentials(self, source: Measure, target: Measure) -> tuple[Tensor, Tensor]:
@@ -102,8 +112,8 @@ class Fidelity(ABC):
         check_pair(source, target)
         # Every fidelity of this package is symmetric: its variation in β is the one in α of d(β, α).
         return (
-            self.potential(source.points.detach(), source, target),
-            self.potential(target.points.detach(), target, source),
+            self.potential(source.points.detach(), source, target, normals=source.normals),
+            self.potential(target.points.detach(), target, source, normals=target.normals),
         )
 
     @abstractmethod
@@ -142,7 +152,7 @@ def descent_field(loss: Fidelity, source: Measure, target: Measure) -> Tensor:
     check_pair(source, target)
     points = source.points.detach().requires_grad_()
     with torch.enable_grad():
-        total = loss.potential(points, source, target).sum()
+        total = loss.potential(points, source, target, normals=source.normals).sum()
     (slope,) = torch.autograd.grad(total, points)
     return -slope
 
@@ -166,7 +176,14 @@ def check_pair(source: Measure, target: Measure) -> None:
     _check_kind("target", target.points, source)
 
 
-def _check_points(points: Tensor, source: Measure) -> None:
+def check_places(points: Tensor, source: Measure) -> None:
+    """Check places (K, D) at which a potential is asked for.
+
+    Raises
+    ------
+    InputError
+        They are none, do not lie in the space of the source, or hold NaN or infinite numbers.
+    """
     if points.ndim != 2 or points.shape[1] != source.dimension or len(points) == 0:
         raise InputError(
             f"points: received shape {tuple(points.shape)}; give (K, {source.dimension}), at least one point "

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.fidelity import Fidelity
-from napari_shapereg.measures.precision import widest
+from napari_shapereg.fidelities.pairing import pairing
 from napari_shapereg.reductions.differentiable import kernel_sum
 from napari_shapereg.reductions.kernels import EnergyKernel, Kernel
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_shapereg.measures import Measure
 
 
@@ -49,14 +50,14 @@ class KernelNorm(Fidelity):
             )
 
     def _value(self, source: Measure, target: Measure) -> Tensor:
-        cross = _pairing(source.weights, self._sum(source.points, target))
+        cross = pairing(source.weights, self._sum(source.points, target))
         value = self._half_square(source) + self._half_square(target) - cross
         return value.to(source.dtype)
 
     def _half_square(self, measure: Measure) -> Tensor:
         """Return ½⟨α, k ⋆ α⟩ with its first derivatives, from a single sum over pairs."""
         # With one factor held constant, ⟨α, k ⋆ α⟩ has the derivatives of its half, since k is symmetric.
-        whole = _pairing(measure.weights, self._sum(measure.points, measure.detach()))
+        whole = pairing(measure.weights, self._sum(measure.points, measure.detach()))
         return whole - whole.detach() / 2
 
     def _potential(self, points: Tensor, source: Measure, target: Measure) -> Tensor:
@@ -85,9 +86,3 @@ class EnergyDistance(KernelNorm):
     """
 
     kernel: Kernel = field(default=EnergyKernel(), init=False, repr=False)
-
-
-def _pairing(weights: Tensor, values: Tensor) -> Tensor:
-    """Return ⟨α, f⟩ = Σ α_i f(x_i), in the widest type: a small norm is a difference of large pairings."""
-    wide = widest(weights.device)
-    return (weights.to(wide) * values.to(wide)).sum()

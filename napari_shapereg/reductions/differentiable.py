@@ -108,6 +108,65 @@ def softmin(epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor, engine: str
     return chosen.softmin(epsilon, p, x.detach(), y.detach(), h.detach())
 
 
+def plan_sum(
+    epsilon: float,
+    p: int,
+    x: Tensor,
+    y: Tensor,
+    f: Tensor,
+    h: Tensor,
+    w: Tensor,
+    engine: str | Engine = "auto",
+) -> Tensor:
+    r"""Sum what a Gibbs kernel carries to y: sum_i w_i exp((f_i - C(x_i, y_j)) / epsilon + h_j).
+
+    The transposed sum of `softmin`: with its value as f, it is the derivative of sum_i w_i softmin_i in a
+    little mass at y_j, divided by -epsilon.
+
+    Parameters
+    ----------
+    epsilon
+        Temperature blur^p > 0, in mm^p.
+    p
+        Exponent of the cost C = \|x - y\|^p / p, 1 or 2.
+    x
+        Points (N, D) in mm, D one of 1, 2, 3, 6; float32 or float64, any device.
+    y
+        Points (M, D) in mm where it is evaluated, of the same dtype and on the same device.
+    f
+        Potential (N,), mm^p, finite.
+    h
+        Logarithms (M,), no unit.
+    w
+        Weights (N,), of any sign.
+    engine
+        Name of an engine, "auto", or an engine (see `get_engine`).
+
+    Returns
+    -------
+    Tensor
+        (M,), differentiable once in `y` and `h`; the other arguments are constants.
+
+    Raises
+    ------
+    InputError
+        When an argument has the wrong shape, dtype or device, holds NaN or an infinity, or is out of range.
+    EngineError, MissingExtraError
+        When the engine does not work here.
+    """
+    arguments.check_points(x, y)
+    for name, vector, points_name, points in (("f", f, "x", x), ("w", w, "x", x), ("h", h, "y", y)):
+        arguments.check_vector(name, vector, points_name, points)
+    arguments.check_softmin(epsilon, p, x, y, h)
+    arguments.check_finite({"f": f, "w": w})
+    chosen = get_engine(engine, x.device)
+    constants = x.detach(), f.detach(), w.detach()
+    if _is_differentiated(y, h):
+        return _apply(_PlanSum, chosen, epsilon, p, constants, y, h)
+    x, f, w = constants
+    return chosen.plan_sum_and_gradient(epsilon, p, x, y.detach(), f, h.detach(), w)[0]
+
+
 def nearest(x: Tensor, y: Tensor, engine: str | Engine = "auto") -> tuple[Tensor, Tensor]:
     """Find, for each point of `x`, a nearest point of `y`. Not differentiable.
 
@@ -230,6 +289,31 @@ class _Softmin(torch.autograd.Function):
             )
             grad_h = -ctx.epsilon * mass
         return None, None, None, grad_x, grad_y, grad_h
+
+
+class _PlanSum(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: _Context,
+        engine: Engine,
+        epsilon: float,
+        p: int,
+        constants: tuple[Tensor, Tensor, Tensor],
+        y: Tensor,
+        h: Tensor,
+    ) -> Tensor:
+        x, f, w = constants
+        value, slope = engine.plan_sum_and_gradient(epsilon, p, x, y, f, h, w)
+        ctx.epsilon = epsilon
+        ctx.save_for_backward(y, h, value, slope)
+        return value
+
+    @staticmethod
+    @_first_order
+    def backward(ctx: _Context, incoming: Tensor) -> _Gradients:
+        _, _, value, slope = ctx.saved_tensors
+        grad_y = -incoming[:, None] / ctx.epsilon * slope
+        return None, None, None, None, grad_y, incoming * value
 
 
 def _is_differentiated(*tensors: Tensor) -> bool:
