@@ -6,14 +6,19 @@ from .errors import (
     ShapeRegError as ShapeRegError,
 )
 from .fidelities import (
+    Currents as Currents,
     EnergyDistance as EnergyDistance,
     Fidelity as Fidelity,
     HausdorffDivergence as HausdorffDivergence,
     KernelNorm as KernelNorm,
+    LabelledFidelity as LabelledFidelity,
     OptimalTransport as OptimalTransport,
+    OrientedVarifold as OrientedVarifold,
+    PositionAndNormal as PositionAndNormal,
     SinkhornDivergence as SinkhornDivergence,
     SoftMin as SoftMin,
     TransportPlan as TransportPlan,
+    UnorientedVarifold as UnorientedVarifold,
     descent_field as descent_field,
 )
 from .measures import (
