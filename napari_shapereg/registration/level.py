@@ -111,13 +111,12 @@ def descend(
         shortest = SHORTEST_STEP * length
         there = take(level, here, length * direction)
         while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
+            length /= 2
+            if length < shortest:
+                return
             if there.cost < here.cost:
                 brake = brake * _around(squeezed)
                 direction = direction * brake
-            else:
-                length /= 2
-            if length < shortest or not direction.any():
-                return
             there = take(level, here, length * direction)
         yield there
         if not math.isfinite(there.cost) or there.cost > here.cost * (1 - settings.tolerance):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
@@ -32,7 +33,6 @@ from napari_shapereg.volumes import write_labels
 
 if TYPE_CHECKING:
     import os
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -192,7 +192,7 @@ class RegistrationResult:
             if jacobian:
                 write_jacobian(self.transform, self.fixed.grid, place / "jacobian.nii.gz")
             names = sorted(file.name for file in place.iterdir())
-        return [place.parent.joinpath(folder, name) for name in names]
+        return [Path(folder).expanduser() / name for name in names]
 
     def _write_report(self, path: Path) -> None:
         from napari_shapereg.quality.report import write_report

@@ -31,7 +31,7 @@ def grid() -> ImageGrid:
 def balls(grid: ImageGrid) -> tuple[LabelVolume, LabelVolume]:
     """Two balls of unequal size, 3 mm apart."""
     centre = grid.to_points([[20, 15, 12]])[0]
-    return ball_volume(grid, centre, 8.0), ball_volume(grid, [*centre, 1.5, -2, 1.5], 7.0)
+    return ball_volume(grid, centre, 8.0), ball_volume(grid, centre + np.array([1.5, -2, 1.5]), 7.0)
 
 
 @pytest.fixture
@@ -144,3 +144,28 @@ def test_a_cost_that_is_no_number_is_the_last(level: VoxelLevel) -> None:
     positions = list(descend(broken, start, RegistrationSettings()))
     assert len(positions) == 1
     assert positions[0].cost != positions[0].cost
+
+
+class Collapsing:
+    """A level whose cost falls as long as the middle of the lattice is squeezed."""
+
+    def __init__(self, flow: LatticeFlow) -> None:
+        self.flow = flow
+
+    def position(self, displacement: torch.Tensor, points: dict[int, torch.Tensor]) -> Position:
+        cost = -float(displacement.abs().sum())
+        return Position(displacement, points, cost, 0.0, cost)
+
+    def direction(self, position: Position) -> torch.Tensor:
+        nodes = self.flow.lattice.nodes(position.displacement)
+        centre = nodes.flatten(1).mean(1)[:, None, None, None]
+        return -torch.tanh(nodes - centre)
+
+
+def test_a_place_that_cannot_be_relieved_does_not_hold_the_run(level: VoxelLevel) -> None:
+    collapsing = Collapsing(level.flow)
+    start = collapsing.position(level.flow.identity(), {})
+    settings = RegistrationSettings(max_steps=40, min_jacobian=0.9)
+    positions = list(descend(collapsing, start, settings))
+    assert len(positions) <= 40
+    assert all(jacobian_determinant(each.displacement, PITCH).min() >= 0.9 for each in positions)

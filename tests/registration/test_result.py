@@ -92,6 +92,16 @@ def test_a_full_folder_is_kept(result: RegistrationResult, tmp_path: Path) -> No
     assert (tmp_path / "out" / "metrics.json").is_file()
 
 
+def test_a_relative_folder_is_that_of_the_working_directory(
+    result: RegistrationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    files = result.save("a/out", report=False)
+    assert all(file.is_file() for file in files)
+    assert (tmp_path / "a" / "out" / "metrics.json").is_file()
+
+
 def test_an_interrupted_save_leaves_nothing(
     result: RegistrationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
