@@ -1,6 +1,6 @@
 """Whole registrations of the OAI pair, as a user starts them: time, memory, and the verdict of the judge.
 
-    python tests/benchmarks/bench_registration.py [--output FOLDER] [--presets fast,balanced] [--shared FOLDER]
+    python tests/benchmarks/bench_registration.py [--output FOLDER] [--presets fast,accurate] [--shared DIR]
 
 runs `shapereg register` in a process of its own for each preset and direction, measures it from the start of
 the process until its files are written, and judges the transform by evaluate_registration.py, which knows
