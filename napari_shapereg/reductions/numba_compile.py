@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numba
@@ -45,7 +46,22 @@ def compiled(loop: Loop) -> Loop:
       next process loads it in milliseconds.
     - `error_model="numpy"` leaves out the test for a division by zero.
     """
-    return cast("Loop", numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")(loop))
+    dispatcher = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")(loop)
+    _date_by_all_sources(dispatcher)
+    return cast("Loop", dispatcher)
+
+
+def _date_by_all_sources(dispatcher: Code) -> None:
+    """Let the machine code on disk expire when any file of the loops changes, not only that of the loop.
+
+    Numba looks at one file, and would go on with old code after a change of what is merged into the loop. It
+    has no public way to say so; without a cache (`NUMBA_DISABLE_JIT`) there is nothing to date.
+    """
+    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if file is not None:
+        sources = sorted(Path(__file__).parent.glob("numba_*.py"))
+        stamps = tuple((source.name, source.stat().st_mtime_ns) for source in sources)
+        file._source_stamp = (file._source_stamp, stamps)  # noqa: SLF001
 
 
 def merged(part: Loop) -> Loop:

@@ -17,8 +17,8 @@ from napari_shapereg.reductions.numba_compile import Limits
 from napari_shapereg.reductions.numba_kernel_sums import (
     SYMMETRIC_TILE,
     kernel_sums,
+    symmetric_groups,
     symmetric_sums,
-    tiled_groups,
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
 from napari_shapereg.reductions.numba_profiles import DistanceProfile, GaussianProfile, LaplacianProfile
@@ -168,7 +168,7 @@ class NumbaEngine:
             symmetric_sums(units.profile, here, weights, limits, rows, others, values, slopes)
 
         if _are_the_same(x, y) and len(x) >= _SYMMETRIC_FROM:
-            for_all_pairs(within, between, tiled_groups(len(x)), self.threads)
+            for_all_pairs(within, between, symmetric_groups(len(x)), self.threads)
         else:
             for_rows(across, len(x), len(y), self.threads)
         if slopes is not None:
@@ -215,17 +215,17 @@ class _KernelUnits(NamedTuple):
 
 def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
     if isinstance(kernel, EnergyKernel):
-        return _KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius, -1.0)
+        return _KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius / 2, -1 / 2)
     if isinstance(kernel, GaussianKernel):
         scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
         return _KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
-    return _KernelUnits(LaplacianProfile(), _LOG2_E / kernel.sigma, 1.0, -1 / kernel.sigma)
+    return _KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
 
 
 def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
     """Return 1 / mm to the length in which C / epsilon is -log2, `rooted`, and the factor of the slopes."""
     if p == 1:
-        return _LOG2_E / epsilon, 0, 1.0
+        return _LOG2_E / (2 * epsilon), 0, 1 / 2
     scale = math.sqrt(_LOG2_E / (2 * epsilon))
     return scale, None, 1 / scale
 

@@ -8,6 +8,7 @@ compiles the loop without them.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 TILE = 2048
 # A tile of the symmetric loop holds sums beside its points, and those sums add up a row at a time.
 SYMMETRIC_TILE = 1024
-SYMMETRIC_ROWS = 256
+SYMMETRIC_ROWS = 512
 _CACHE_LINE = 64
 _LANES = 64
-# Of rows, about: few enough that each pair of them is worth a call.
-_GROUPS = 25
 
 
 @compiled
@@ -128,7 +127,11 @@ def symmetric_sums(
                     add_to_row(slopes, start + j, point(back_slopes, j))
 
 
-def tiled_groups(rows: int) -> list[tuple[int, int]]:
-    """Cut rows into groups of whole tiles of the symmetric loop, enough of them to share out."""
-    length = SYMMETRIC_TILE * max(1, rows // (_GROUPS * SYMMETRIC_TILE))
+def symmetric_groups(rows: int) -> list[tuple[int, int]]:
+    """Cut rows into groups for the symmetric loop: whole tiles, and enough groups to keep this machine busy.
+
+    Their size depends on the machine and not on the threads in use, which must not change a result.
+    """
+    tiles = rows // (SYMMETRIC_TILE * 4 * (os.cpu_count() or 1))
+    length = SYMMETRIC_TILE * min(max(tiles, 2), 8)
     return [(start, min(start + length, rows)) for start in range(0, rows, length)]

@@ -2,14 +2,14 @@
 
 In the units of the loops a kernel is a function of the squared distance alone. `response` is what one pair
 costs; `weigh` turns it into a term of the sum and the factor of (x - y) in its slope, for either end of the
-pair.
+pair. Their factors of 2 are those of `twice_inverse_root`; the engine takes them out of the sums.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_shapereg.reductions.numba_arithmetic import exp2, inverse_root
+from napari_shapereg.reductions.numba_arithmetic import exp2, twice_inverse_root
 from napari_shapereg.reductions.numba_compile import code_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DistanceProfile(NamedTuple):
-    """Distance r, whose slope is the direction of x - y."""
+    """2 r, whose slope is twice the direction of x - y."""
 
 
 class GaussianProfile(NamedTuple):
@@ -25,7 +25,7 @@ class GaussianProfile(NamedTuple):
 
 
 class LaplacianProfile(NamedTuple):
-    """2^(-r), whose slope is here that value times the direction of x - y."""
+    """2^(-2 r), whose slope is here twice that value times the direction of x - y."""
 
 
 Profile = DistanceProfile | GaussianProfile | LaplacianProfile
@@ -49,11 +49,11 @@ def _response(profile: Code, square: Code) -> Code:  # noqa: ARG001
         return (exp2(-square),)
 
     def laplacian(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
-        inverse = inverse_root(square)
+        inverse = twice_inverse_root(square)
         return exp2(-square * inverse), inverse
 
     def distance(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
-        return (inverse_root(square),)
+        return (twice_inverse_root(square),)
 
     return {
         DistanceProfile: distance,

@@ -1,8 +1,8 @@
 """The compiled loops of log-sum-exp: the SoftMin of rows, and the transposed pass of its derivative.
 
 Points come in units in which the cost divided by epsilon is -log2 of a density: the cost is |x - y|^2 where
-`rooted` is None and |x - y| where it is 0. Numba compiles a loop for each type of `rooted`, as it does for
-`slopes`, which is None where only values are wanted.
+`rooted` is None and 2 |x - y| where it is 0 (see `twice_inverse_root`). Numba compiles a loop for each type
+of `rooted`, as it does for `slopes`, which is None where only values are wanted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_shapereg.reductions.numba_arithmetic import exp2, inverse_root, larger
+from napari_shapereg.reductions.numba_arithmetic import exp2, larger, twice_inverse_root
 from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_vectors import (
     add_to_row,
@@ -42,7 +42,7 @@ def softmin_sums(
 ) -> None:
     """Raise `tops, values = sums` to top_i = max_j t_ij and sum_j 2^(t_ij - top_i), t_ij = h_j - C(x_i, y_j).
 
-    `slopes` receives the same terms times (x_i - y_j), or times its direction where `rooted`. Before the
+    `slopes` receives the same terms times (x_i - y_j), or twice its direction where `rooted`. Before the
     first tile the tops are `limits.lowest` and all else is 0.
 
     Each pair is visited once: the exponents of a tile wait in the L1 cache until their maximum is known. A
@@ -81,12 +81,12 @@ def _exponents(
     exponents: Array,
     inverses: Array,
 ) -> Number:
-    """Write h_j - C(x, y_j), and 1 / |x - y_j| where `rooted`; return the largest, at least the threshold."""
+    """Write h_j - C(x, y_j), and 2 / |x - y_j| where `rooted`; return the largest, at least the threshold."""
     highest = threshold
     for j in range(heights.shape[0]):
         cost = plus_square(limits.tiny, minus(here, point(columns, j)))
         if rooted is not None:
-            inverse = inverse_root(cost)
+            inverse = twice_inverse_root(cost)
             inverses[j] = inverse
             cost *= inverse
         exponents[j] = heights[j] - cost
@@ -105,7 +105,7 @@ def _terms(
     inverses: Array,
     slopes: Array | None,
 ) -> tuple[Number, Vector]:
-    """Return the sum over a tile of 2^(exponent_j - top), and the same times (x - y_j) or its direction."""
+    """Return the sum over a tile of 2^(exponent_j - top), and its slope."""
     value, slope = heights.dtype.type(0), zero(here)
     for j in range(heights.shape[0]):
         term = exp2(exponents[j] - top)
@@ -130,7 +130,7 @@ def plan_sums(
 ) -> None:
     """Add sum_i w_i 2^(f_i + h_j - C(x_i, y_j)) to the first of `sums` at the rows y_j; f, h = potentials.
 
-    The second receives the same terms times (y_j - x_i), or times its direction where `rooted`. Exponents are
+    The second receives the same terms times (y_j - x_i), or twice its direction where `rooted`. Exponents are
     cut at `limits.highest`.
     """
     f, h = potentials
@@ -146,7 +146,7 @@ def plan_sums(
                 step = minus(here, point(columns, i))
                 cost = plus_square(limits.tiny, step)
                 if rooted is not None:
-                    inverse = inverse_root(cost)
+                    inverse = twice_inverse_root(cost)
                     cost *= inverse
                 exponent = heights[i] + height - cost
                 term = weights[i] * exp2(-larger(-exponent, -limits.highest))
