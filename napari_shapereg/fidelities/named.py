@@ -1,0 +1,81 @@
+"""Fidelities by name: what settings, command lines and menus choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.fidelities.hausdorff import HausdorffDivergence
+from napari_shapereg.fidelities.kernel_norm import EnergyDistance, KernelNorm
+from napari_shapereg.fidelities.sinkhorn import SinkhornDivergence
+from napari_shapereg.fidelities.softmin_fidelity import SoftMin
+from napari_shapereg.fidelities.surfaces import Currents, OrientedVarifold, UnorientedVarifold
+from napari_shapereg.reductions.kernels import GaussianKernel, LaplacianKernel
+
+if TYPE_CHECKING:
+    from napari_shapereg.fidelities.fidelity import Fidelity
+
+FidelityName = Literal[
+    "energy",
+    "gaussian",
+    "laplacian",
+    "softmin",
+    "hausdorff",
+    "sinkhorn",
+    "currents",
+    "oriented_varifold",
+    "unoriented_varifold",
+]
+NAMES: tuple[FidelityName, ...] = get_args(FidelityName)
+BLURRED: frozenset[FidelityName] = frozenset({"softmin", "hausdorff", "sinkhorn"})
+"""Those whose length is a blur, and whose cost has an exponent."""
+OF_SURFACES: frozenset[FidelityName] = frozenset({"currents", "oriented_varifold", "unoriented_varifold"})
+"""Those that compare normals: both measures must be surfaces."""
+
+
+def named_fidelity(
+    name: FidelityName, *, length: float, p: int = 2, reach: float | None = None, engine: str = "auto"
+) -> Fidelity:
+    """Return the fidelity of that name.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    length : float
+        σ of a Gaussian, Laplacian, current or varifold, or the blur of a SoftMin, Hausdorff or Sinkhorn
+        divergence, mm. The energy distance has none.
+    p : {1, 2}
+        Exponent of the cost of those that have a blur.
+    reach : float, optional
+        Of the Sinkhorn divergence, mm; left out, all mass is transported.
+    engine : str
+        See `Fidelity`.
+
+    Raises
+    ------
+    InputError
+        There is no such fidelity, a length is not positive, or only the Sinkhorn divergence has a reach.
+    """
+    if reach is not None and name != "sinkhorn":
+        raise InputError(f"reach: received {reach} mm for {name!r}, but only 'sinkhorn' has one; leave it out")
+    match name:
+        case "energy":
+            return EnergyDistance(engine=engine)
+        case "gaussian":
+            return KernelNorm(GaussianKernel(length), engine=engine)
+        case "laplacian":
+            return KernelNorm(LaplacianKernel(length), engine=engine)
+        case "softmin":
+            return SoftMin(length, p, engine=engine)
+        case "hausdorff":
+            return HausdorffDivergence(length, p, engine=engine)
+        case "sinkhorn":
+            return SinkhornDivergence(length, p, reach, engine=engine)
+        case "currents":
+            return Currents(GaussianKernel(length), engine=engine)
+        case "oriented_varifold":
+            return OrientedVarifold(length, engine=engine)
+        case "unoriented_varifold":
+            return UnorientedVarifold(GaussianKernel(length), engine=engine)
+    raise InputError(f"no fidelity is called {name!r}; choose one of {', '.join(NAMES)}")
