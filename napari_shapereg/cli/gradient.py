@@ -172,7 +172,7 @@ def _print(arrows: Sequence[Arrows], title: str) -> None:
 
 
 def _check_outputs(outputs: Sequence[Path]) -> None:
-    from napari_shapereg.transforms.whole_files import file_ending, naming
+    from napari_shapereg.volumes.files import file_ending, naming
 
     for path in outputs:
         with naming(path):
@@ -184,8 +184,8 @@ def _write(arrows: Sequence[Arrows], grid: ImageGrid, path: Path) -> Path:
     import numpy as np
 
     from napari_shapereg.cli.arrows import field_on_grid
-    from napari_shapereg.cli.images import write_image
     from napari_shapereg.transforms import write_arrows
+    from napari_shapereg.volumes.images import write_image
 
     if path.name.lower().endswith(POINT_ENDINGS):
         points = np.concatenate([part.points for part in arrows])

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
 
 POINT_ENDINGS = (".csv", ".vtk", ".ply")
-IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 """Of intensity images; labels may also be written as .seg.nrrd and .mhd."""
 
 
@@ -121,7 +120,7 @@ def _maps(given: Sequence[Path], what: str, *, backward: bool) -> sitk.Transform
 
 def _warp_points(source: Path, transform: Sequence[Path], output: Path, *, backward: bool) -> str:
     from napari_shapereg.transforms import read_points, transform_points, write_points
-    from napari_shapereg.transforms.whole_files import file_ending, naming
+    from napari_shapereg.volumes.files import file_ending, naming
 
     with naming(output):
         file_ending(output, POINT_ENDINGS)
@@ -132,15 +131,16 @@ def _warp_points(source: Path, transform: Sequence[Path], output: Path, *, backw
 
 
 def _check_image_output(output: Path) -> None:
-    from napari_shapereg.transforms.whole_files import file_ending, naming
+    from napari_shapereg.volumes.files import file_ending, naming
+    from napari_shapereg.volumes.images import IMAGE_IO
 
     with naming(output):
-        file_ending(output, (*IMAGE_ENDINGS, ".mhd"))
+        file_ending(output, tuple(IMAGE_IO))
 
 
 def _grid(reference: Path | None, transform: Sequence[Path], *, backward: bool) -> ImageGrid:
     from napari_shapereg.cli.directions import fixed_image_of
-    from napari_shapereg.cli.images import read_grid
+    from napari_shapereg.volumes.images import read_grid
 
     # The first map takes the points of the result, so its registration knows their grid.
     chosen = reference or (None if backward else fixed_image_of(transform[0]))
@@ -158,9 +158,9 @@ def _warp_image(
     kind: Kind,
     interpolation: Interpolation,
 ) -> str:
-    from napari_shapereg.cli.images import holds_labels, read_image, write_image
     from napari_shapereg.transforms import resample_image, resample_labels
     from napari_shapereg.volumes import LabelVolume, write_labels
+    from napari_shapereg.volumes.images import holds_labels, read_image, write_image
     from napari_shapereg.volumes.memory import require_memory
 
     image = read_image(source)
@@ -170,8 +170,6 @@ def _warp_image(
         _require_content(bool(warped.labels), source, grid)
         write_labels(warped, output)
         return f"{len(warped.labels)} labels, nearest neighbour (--kind image interpolates)"
-    if output.suffix.lower() == ".mhd":
-        raise InputError(f"{output}: write an intensity image as {', '.join(IMAGE_ENDINGS)}")
     resampled = resample_image(image, grid, mapped, interpolator=interpolation.value)
     _require_content(_has_content(resampled), source, grid)
     write_image(resampled, output)

@@ -57,25 +57,36 @@ def named_fidelity(
     InputError
         There is no such fidelity, a length is not positive, or only the Sinkhorn divergence has a reach.
     """
+    if name not in NAMES:
+        raise InputError(f"no fidelity is called {name!r}; choose one of {', '.join(NAMES)}")
     if reach is not None and name != "sinkhorn":
-        raise InputError(f"reach: received {reach} mm for {name!r}, but only 'sinkhorn' has one; leave it out")
+        raise InputError(f"reach: received {reach} mm for {name!r}; only 'sinkhorn' has one, leave it out")
+    if name in BLURRED:
+        return _blurred(name, length, p, reach, engine)
+    return _of_kernel(name, length, engine)
+
+
+def _of_kernel(name: FidelityName, length: float, engine: str) -> Fidelity:
     match name:
-        case "energy":
-            return EnergyDistance(engine=engine)
         case "gaussian":
             return KernelNorm(GaussianKernel(length), engine=engine)
         case "laplacian":
             return KernelNorm(LaplacianKernel(length), engine=engine)
-        case "softmin":
-            return SoftMin(length, p, engine=engine)
-        case "hausdorff":
-            return HausdorffDivergence(length, p, engine=engine)
-        case "sinkhorn":
-            return SinkhornDivergence(length, p, reach, engine=engine)
         case "currents":
             return Currents(GaussianKernel(length), engine=engine)
         case "oriented_varifold":
             return OrientedVarifold(length, engine=engine)
         case "unoriented_varifold":
             return UnorientedVarifold(GaussianKernel(length), engine=engine)
-    raise InputError(f"no fidelity is called {name!r}; choose one of {', '.join(NAMES)}")
+        case _:
+            return EnergyDistance(engine=engine)
+
+
+def _blurred(name: FidelityName, blur: float, p: int, reach: float | None, engine: str) -> Fidelity:
+    match name:
+        case "softmin":
+            return SoftMin(blur, p, engine=engine)
+        case "hausdorff":
+            return HausdorffDivergence(blur, p, engine=engine)
+        case _:
+            return SinkhornDivergence(blur, p, reach, engine=engine)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.quality.jacobians import jacobian_planes
-from napari_shapereg.quality.whole_files import whole_file
+from napari_shapereg.volumes.files import whole_file
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.quiet import quiet_itk
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_shapereg.errors import InputError, MissingExtraError
 from napari_shapereg.quality.anatomy import describe_coordinate, planes
-from napari_shapereg.quality.whole_files import whole_file
+from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
     import os

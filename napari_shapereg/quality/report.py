@@ -11,7 +11,7 @@ from napari_shapereg.errors import MissingExtraError
 from napari_shapereg.quality.anatomy import describe_point
 from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture, write_comparison_picture
 from napari_shapereg.quality.plots import cost_plot, jacobian_plot
-from napari_shapereg.quality.whole_files import whole_file
+from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
     import os

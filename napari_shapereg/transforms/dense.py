@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.transforms.containers import require_3d
-from napari_shapereg.transforms.whole_files import file_ending, naming, whole_file
+from napari_shapereg.volumes.files import file_ending, naming, whole_file
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.quiet import quiet_itk
 

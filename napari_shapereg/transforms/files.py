@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.completeness import check_hdf5, check_text
 from napari_shapereg.transforms.containers import chain, require_3d
-from napari_shapereg.transforms.whole_files import file_ending, naming, reason, whole_file
+from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
 from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.ply import read_ply, write_ply
 from napari_shapereg.transforms.point_sets import PointSet
 from napari_shapereg.transforms.vtk_polydata import read_vtk, write_vtk
-from napari_shapereg.transforms.whole_files import file_ending, naming, reason, whole_file
+from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
 
 if TYPE_CHECKING:
     import os

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import SimpleITK as sitk
-
-from napari_shapereg.errors import InputError
-from napari_shapereg.volumes.quiet import quiet_itk
-from napari_shapereg.volumes.readers import IMAGE_IO, file_ending
+from napari_shapereg.volumes.images import write_image
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from napari_shapereg.volumes.labels import LabelVolume
 
@@ -44,39 +38,4 @@ def write_labels(volume: LabelVolume, path: str | os.PathLike[str]) -> Path:
     InputError
         The ending is unknown, the folder does not exist, or the file cannot be written.
     """
-    target = Path(path).expanduser()
-    try:
-        ending = file_ending(target)
-    except InputError as error:
-        msg = f"{target}: {error}"
-        raise InputError(msg) from error
-    if not target.parent.is_dir():
-        msg = f"{target}: the folder {target.parent} does not exist; create it first"
-        raise InputError(msg)
-    if target.is_dir():
-        msg = f"{target}: this is a directory; give the name of a file"
-        raise InputError(msg)
-    try:
-        _write(volume.to_image(), target, IMAGE_IO[ending])
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        msg = f"{target}: cannot be written ({reason}); check permissions and space"
-        raise InputError(msg) from error
-    return target
-
-
-def _write(image: sitk.Image, target: Path, image_io: str) -> None:
-    # A folder of its own beside the target: .mhd names its data file, which must have its final name already.
-    folder = Path(tempfile.mkdtemp(prefix=".shapereg-", dir=target.parent))
-    try:
-        writer = sitk.ImageFileWriter()
-        writer.SetFileName(str(folder / target.name))
-        writer.SetImageIO(image_io)
-        writer.UseCompressionOn()
-        with quiet_itk():
-            writer.Execute(image)
-        # The header last: it must not appear before the voxels that it names.
-        for file in sorted(folder.iterdir(), key=lambda file: file.name == target.name):
-            file.replace(target.parent / file.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return write_image(volume.to_image(), path)

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError, ResourceError
-from napari_shapereg.volumes import ImageGrid, LabelVolume, memory, read_labels, readers, write_labels
+from napari_shapereg.volumes import ImageGrid, LabelVolume, images, memory, read_labels, write_labels
 
 FORMATS = [".nii", ".nii.gz", ".nrrd", ".mha"]
 DATA = np.random.default_rng(0).integers(0, 3, (20, 21, 22)).astype(np.uint8)
@@ -207,7 +207,7 @@ def test_more_voxels_than_memory_are_refused_before_anything_is_read(ending, tmp
     if ending == ".nii":
         raw[42:48] = np.array([30_000, 30_000, 30_000], "<i2").tobytes()
     path.write_bytes(raw.replace(b"22 21 20", b"60000 50000 40000"))
-    monkeypatch.setattr(readers, "_execute", lambda _: pytest.fail("the voxels were read"))
+    monkeypatch.setattr(sitk.ImageFileReader, "Execute", lambda _: pytest.fail("the voxels were read"))
     with pytest.raises(
         ResourceError, match=rf"^{re.escape(str(path))}: .* needs .* GiB .* available.*downsample"
     ):
@@ -227,7 +227,7 @@ def test_unreadable_file(files, monkeypatch):
     def deny(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(readers, "check_complete", deny)
+    monkeypatch.setattr(images, "check_complete", deny)
     _refused(files[".nrrd"], "cannot be read .Permission denied")
 
 

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.volumes import ImageGrid, LabelVolume, read_labels, write_labels, writers
+from napari_shapereg.volumes import ImageGrid, LabelVolume, read_labels, write_labels
 
 ENDINGS = [".nii", ".nii.gz", ".nrrd", ".seg.nrrd", ".mha", ".mhd"]
 # NIfTI headers hold float32 numbers; the others hold 17 digits.
@@ -179,7 +179,7 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing(volume, ending, tmp_
     def fail(*_):
         raise RuntimeError("sitk::ERROR: \nNo space left on device")
 
-    monkeypatch.setattr(writers.sitk.ImageFileWriter, "Execute", fail)
+    monkeypatch.setattr(sitk.ImageFileWriter, "Execute", fail)
     with pytest.raises(InputError, match=rf"{re.escape(str(path))}: cannot be written .No space left"):
         write_labels(volume, path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

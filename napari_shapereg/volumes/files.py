@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_shapereg.errors import InputError
+from napari_shapereg.errors import InputError, ShapeRegError
 
 if TYPE_CHECKING:
     import os
@@ -47,19 +47,29 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
                 # ITK knows endings in lower case only.
                 temporary = Path(folder) / target.name.lower()
                 yield temporary
-                temporary.replace(target)
+                _move(temporary, target)
         except (OSError, RuntimeError) as error:
             # (ITK's writers raise RuntimeError.)
             raise InputError(f"cannot be written ({reason(error)}); check permissions and space") from error
 
 
+def _move(temporary: Path, target: Path) -> None:
+    """Move a file and the others that were written beside it, which it names: it must not appear first."""
+    for companion in temporary.parent.iterdir():
+        if companion != temporary:
+            companion.replace(target.parent / companion.name)
+    temporary.replace(target)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the name of a file before the message of an InputError that the block raises."""
+    """Put the name of a file before the message of an error that the block raises, unless it is there."""
     try:
         yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    except ShapeRegError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def file_ending(path: Path, allowed: tuple[str, ...]) -> str:
