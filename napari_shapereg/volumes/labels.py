@@ -176,8 +176,8 @@ def check_single_component(components: int, pixel_type: str) -> None:
     if components == 1 and "complex" not in pixel_type:
         return
     msg = (
-        f"a label volume has one number per voxel, got {components} ({pixel_type}): this is a vector or "
-        "colour image, or a layered segmentation; save the labels as one 3-D layer (Slicer collapses layers)"
+        f"one number per voxel is needed, got {components} ({pixel_type}): this is a vector or colour image, "
+        "or a layered segmentation; save one channel, or all labels in one layer (Slicer collapses layers)"
     )
     raise InputError(msg)
 
