@@ -144,7 +144,7 @@ def test_other_dimensions(ending, tmp_path):
     _refused(tmp_path / f"series{ending}", "3-D volume is needed.*4-D")
     _refused(
         _save(np.stack([DATA] * 3, axis=-1), tmp_path / f"v{ending}", isVector=True),
-        "one number per voxel, got 3",
+        "one number per voxel is needed, got 3",
     )
 
 

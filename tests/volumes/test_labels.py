@@ -115,7 +115,7 @@ def test_pickle_keeps_everything(volume):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (sitk.Image([4, 3, 2], sitk.sitkVectorUInt8, 3), "one number per voxel, got 3"),
+        (sitk.Image([4, 3, 2], sitk.sitkVectorUInt8, 3), "one number per voxel is needed, got 3"),
         (sitk.Image([4, 3, 2], sitk.sitkComplexFloat32), "complex"),
         (sitk.Image([4, 3], sitk.sitkUInt8), "2-D"),
         (sitk.Image([4, 3, 2, 2], sitk.sitkUInt8), "4-D"),
