@@ -153,7 +153,7 @@ def test_single_layer_of_an_old_slicer_file_is_read(tmp_path):
 @pytest.mark.parametrize("layers", [2, 3])
 def test_layered_segmentation_is_refused(layers, tmp_path):
     path = _slicer_file(tmp_path / "layers.seg.nrrd", {"Segment0_Name": "Femur"}, layers=layers)
-    with pytest.raises(InputError, match=r"layers\.seg\.nrrd: .*got [23] .*layered segmentation.*3-D layer"):
+    with pytest.raises(InputError, match=r"layers\.seg\.nrrd: .*got [23] .*layered segmentation.*one layer"):
         read_labels(path)
 
 
