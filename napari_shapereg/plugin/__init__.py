@@ -1,0 +1,1 @@
+"""The napari plugin: readers, writers, sample data, and the docks that register and inspect."""
