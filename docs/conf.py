@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "_extensions"))
 
 project = "napari-shapereg"
 author = "napari-shapereg developers"
@@ -15,13 +19,15 @@ copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name
 release = metadata.version("napari-shapereg")
 
 extensions = [
+    "gallery",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_extensions", "gallery"]
 html_theme = "furo"
 html_title = project
 
@@ -32,6 +38,21 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_examples",
+    "within_subsection_order": "gallery.reading_order",
+    "reset_modules": ("matplotlib", "gallery.use_style"),
+    "image_srcset": ["2x"],
+    # A page that fails, fails the build.
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "write_computation_times": False,
+}
 
 LITERAL_OR_BAR = re.compile(r"(``.*?``)|\|")
 
