@@ -38,11 +38,14 @@ from .reductions.kernels import (
     SumKernel as SumKernel,
 )
 from .registration import (
+    RegisteredPair as RegisteredPair,
     RegistrationResult as RegistrationResult,
     RegistrationSettings as RegistrationSettings,
     RegistrationState as RegistrationState,
+    SavedResult as SavedResult,
     Status as Status,
     iter_registration as iter_registration,
+    read_result as read_result,
     register as register,
 )
 from .transforms import (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from napari_shapereg.registration.engine import Registration, iter_registration, register
+from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.registration.result import RegistrationResult
+from napari_shapereg.registration.saved import SavedResult, read_result
 from napari_shapereg.registration.settings import (
     MeasureSettings,
     Preset,
@@ -15,12 +17,15 @@ from napari_shapereg.registration.state import RegistrationState, Status
 __all__ = [
     "MeasureSettings",
     "Preset",
+    "RegisteredPair",
     "Registration",
     "RegistrationResult",
     "RegistrationSettings",
     "RegistrationState",
+    "SavedResult",
     "Status",
     "VoxelSettings",
     "iter_registration",
+    "read_result",
     "register",
 ]

@@ -147,7 +147,7 @@ class Registration:
             moving=self.moving,
             fixed=self.fixed,
             labels=self.labels,
-            affine=self._affine,
+            linear=self._affine,
             field=self._field,
             status=self._status if self._finished else Status.CANCELLED,
             settings=self.settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -29,6 +30,9 @@ START_STEPS = 8
 MAX_STEPS = 40
 TOLERANCE = 1e-5
 """Of the cost at the start: a step that lowers it by less ends the descent."""
+REACH = math.pi
+"""Largest parameter of one descent: a turn by half a circle, a factor of 23, a shift by three radii. A
+quasi-Newton step along a nearly flat valley would else go where the exponential overflows."""
 
 
 class LinearStep(NamedTuple):
@@ -131,6 +135,7 @@ def _descend(
         jac=True,
         method="L-BFGS-B",
         callback=visit,
+        bounds=[(-REACH, REACH)] * len(start),
         options={"maxiter": steps, "ftol": TOLERANCE},
     )
     return visited or [(start, scale)]

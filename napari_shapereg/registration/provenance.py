@@ -32,7 +32,7 @@ def describe_volume(volume: LabelVolume) -> dict[str, Any]:
     digest = hashlib.sha256(repr((grid, volume.data.dtype.str)).encode())
     digest.update(np.ascontiguousarray(volume.data).data)
     return {
-        "source": str(volume.source) if volume.source else None,
+        "source": str(volume.source.absolute()) if volume.source else None,
         "size": list(grid.size),
         "spacing": list(grid.spacing),
         "labels": list(volume.labels),

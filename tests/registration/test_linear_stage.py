@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from napari_shapereg.measures import Measure
 from napari_shapereg.registration.linear_stage import linear_steps
-from napari_shapereg.registration.shapes import Shapes
+from napari_shapereg.registration.shapes import Shapes, shapes_from_volumes
+from tests.registration.conftest import OBLIQUE, make_pair
 
 if TYPE_CHECKING:
     from napari_shapereg.deformations import LinearKind
@@ -65,3 +66,12 @@ def test_the_cost_falls_within_a_kind() -> None:
     costs = torch.tensor([step.cost for step in steps])
     assert (costs.diff() <= 1e-6).all()
     assert costs[-1] < 1e-3
+
+
+def test_a_flat_valley_throws_no_map_out_of_range() -> None:
+    # Along a wrong start of this pair at this resolution L-BFGS asks for a scale of e^134.
+    volumes = make_pair(OBLIQUE)
+    coarse = shapes_from_volumes(*volumes, (1, 2), {}, points=200, device=torch.device("cpu"))
+    *_, last = linear_steps(coarse, "affine", "auto")
+    assert np.isfinite(last.affine.matrix).all()
+    assert last.cost < 0.1

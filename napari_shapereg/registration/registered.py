@@ -1,0 +1,138 @@
+"""A registered pair: two volumes and the maps between them, whether just fitted or read from a folder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import SimpleITK as sitk
+
+from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
+from napari_shapereg.registration.paths import straight_path
+from napari_shapereg.transforms import resample_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_shapereg.deformations import AffineMap
+    from napari_shapereg.registration.settings import RegistrationSettings
+    from napari_shapereg.volumes import LabelVolume
+
+
+@dataclass(frozen=True, eq=False)
+class RegisteredPair(ABC):
+    """Two label volumes and a diffeomorphism between them.
+
+    Parameters
+    ----------
+    moving, fixed : LabelVolume
+        What was registered.
+    labels : tuple of int
+        Which labels were compared.
+    settings : RegistrationSettings
+        What was asked for.
+    """
+
+    moving: LabelVolume
+    fixed: LabelVolume
+    labels: tuple[int, ...]
+    settings: RegistrationSettings
+
+    @property
+    @abstractmethod
+    def affine(self) -> AffineMap:
+        """A of the linear stage, moving → fixed, LPS mm."""
+
+    @property
+    @abstractmethod
+    def transform(self) -> sitk.Transform:
+        """Fixed → moving points, y ↦ A⁻¹(y + u(y)), LPS mm: what `SimpleITK.Resample` takes."""
+
+    @property
+    @abstractmethod
+    def inverse_transform(self) -> sitk.Transform:
+        """Moving → fixed points, x ↦ (id + w)(A x), LPS mm: what carries points, meshes and landmarks."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> dict[str, Any]:
+        """All measurements as plain values: what ``metrics.json`` holds."""
+
+    @cached_property
+    def warped(self) -> LabelVolume:
+        """The moving labels on the fixed grid, by nearest neighbour through `transform`."""
+        return resample_labels(self.moving, self.fixed.grid, self.transform)
+
+    @cached_property
+    def before(self) -> LabelVolume:
+        """The moving labels on the fixed grid as they lie, by nearest neighbour."""
+        return resample_labels(self.moving, self.fixed.grid, sitk.Transform())
+
+    @cached_property
+    def measured(self) -> Metrics:
+        """The agreement before and after, the regularity of the map, and how well its inverse undoes it."""
+        volumes = {
+            label: float((self.moving.data == label).sum()) * self.moving.grid.voxel_volume
+            for label in self.labels
+        }
+        return Metrics(
+            before=label_agreement(self.fixed, self.before, self.labels),
+            after=label_agreement(self.fixed, self.warped, self.labels),
+            regularity=regularity(self.transform, self.fixed.grid),
+            inverse_consistency=inverse_consistency(self.transform, self.inverse_transform, self.fixed),
+            names={**self.moving.names, **self.fixed.names},
+            moving_volumes=volumes,
+        )
+
+    def path(self, points: ArrayLike, times: ArrayLike) -> NDArray[np.float64]:
+        """Return where points of the moving shape are on their way to the fixed one.
+
+        Parameters
+        ----------
+        points : (N, 3) array
+            In the moving space, LPS mm.
+        times : (T,) array
+            From 0 (as they lie) to 1 (where `inverse_transform` carries them).
+
+        Returns
+        -------
+        (T, N, 3) array
+            LPS mm; see `napari_shapereg.registration.paths.straight_path`.
+        """
+        return straight_path(self.affine, self.inverse_transform, points, times)
+
+    def write_report(self, path: Path) -> None:
+        """Write the report that people read, one self-contained HTML file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written.
+        MissingExtraError
+            The extra "report" is not installed.
+        """
+        from napari_shapereg.quality.report import write_report
+
+        metrics = self.metrics
+        facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}
+        write_report(
+            path,
+            title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",
+            fixed=self.fixed,
+            before=self.before,
+            after=self.warped,
+            metrics=metrics,
+            settings=self.settings.model_dump(mode="json"),
+            history=[(step["level"], step["iteration"], step["cost"]) for step in metrics["history"]],
+            provenance=facts | metrics["provenance"],
+            warnings=metrics["concerns"],
+        )
+
+
+def _title(volume: LabelVolume) -> str:
+    return volume.source.name if volume.source else "an array"
