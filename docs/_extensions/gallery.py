@@ -31,6 +31,10 @@ STYLE: dict[str, Any] = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
     "image.interpolation": "nearest",
+    "grid.color": "0.9",
+    "axes3d.xaxis.panecolor": "white",
+    "axes3d.yaxis.panecolor": "white",
+    "axes3d.zaxis.panecolor": "white",
 }
 """Of every figure; the colours are those of Okabe and Ito, which colour-blind readers tell apart."""
 
