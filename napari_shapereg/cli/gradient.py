@@ -13,13 +13,19 @@ from napari_shapereg.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
+    ExponentOption,
     FidelityName,
     Fixed,
     Json,
+    Kind,
     Labels,
+    LengthOption,
     Moving,
+    Preset,
     Quiet,
+    ReachOption,
     SharedLabels,
+    fidelity_options,
     naming_both,
     parse_binning,
     parse_labels,
@@ -30,18 +36,11 @@ from napari_shapereg.cli.tables import print_files, print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_shapereg.cli.arrows import Arrows
+    from napari_shapereg.registration.arrows import Arrows
     from napari_shapereg.volumes import ImageGrid
 
 FIELD_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 POINT_ENDINGS = (".vtk", ".csv")
-
-
-class Kind(StrEnum):
-    """How a label becomes a measure."""
-
-    VOXEL = "voxel"
-    SURFACE = "surface"
 
 
 class Mass(StrEnum):
@@ -68,15 +67,13 @@ def gradient(  # noqa: PLR0913 - one for each option
         ),
     ],
     *,
-    fidelity: Annotated[FidelityName, typer.Option(help="Kernel of the norm.")] = FidelityName.ENERGY,
-    length: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MM",
-            help="Length of the kernel. Default: a quarter of the radius of the fixed shape.",
-            show_default=False,
-        ),
-    ] = None,
+    fidelity: Annotated[
+        FidelityName,
+        typer.Option(help="Which fidelity (varifolds and currents need --kind surface)."),
+    ] = FidelityName.ENERGY,
+    length: LengthOption = None,
+    exponent: ExponentOption = None,
+    reach: ReachOption = None,
     labels: Labels = None,
     shared_labels: SharedLabels = False,
     kind: Annotated[Kind, typer.Option(help="Points are voxels or surface triangles.")] = Kind.VOXEL,
@@ -103,16 +100,18 @@ def gradient(  # noqa: PLR0913 - one for each option
     _check_outputs(outputs)
     chosen_labels, bins = parse_labels(labels), parse_binning(binning)
 
-    from napari_shapereg.cli.arrows import Question, compute, fidelity_of, measures_of
+    from napari_shapereg.cli.settings import chosen_settings
     from napari_shapereg.reductions.selection import get_engine, resolve_device
-    from napari_shapereg.registration import MeasureSettings, RegistrationSettings
+    from napari_shapereg.registration import MeasureSettings
+    from napari_shapereg.registration.arrows import Question, compute, fidelity_of, measures_of
     from napari_shapereg.registration.shapes import shared_labels as labels_of_both
     from napari_shapereg.volumes import read_labels
 
-    settings = RegistrationSettings().changed(
-        labels=chosen_labels,
-        shared_labels_only=shared_labels,
-        measures={"fidelity": fidelity.value, "length": length},
+    chosen = {"fidelity": fidelity_options(fidelity, length, exponent, reach), "kind": kind.value}
+    settings = chosen_settings(
+        Preset.BALANCED,
+        None,
+        {"labels": chosen_labels, "shared_labels_only": shared_labels, "measures": chosen},
     )
     on = resolve_device(device.value)
     sums = get_engine(engine.value, on).name
@@ -121,7 +120,7 @@ def gradient(  # noqa: PLR0913 - one for each option
         both = labels_of_both(*volumes, settings)
     question = Question(both, kind.value, bins, mass is Mass.UNIT, on)
     sources, targets = (measures_of(volume, question) for volume in volumes)
-    loss = fidelity_of(settings.measures or MeasureSettings(), targets, sums)
+    loss = fidelity_of((settings.measures or MeasureSettings()).fidelity, targets, sums)
     arrows = list(compute(loss, sources, targets))
     files = [_write(arrows, volumes[0].grid.binned(bins), path) for path in outputs]
     if json:
@@ -183,7 +182,7 @@ def _check_outputs(outputs: Sequence[Path]) -> None:
 def _write(arrows: Sequence[Arrows], grid: ImageGrid, path: Path) -> Path:
     import numpy as np
 
-    from napari_shapereg.cli.arrows import field_on_grid
+    from napari_shapereg.registration.arrows import field_on_grid
     from napari_shapereg.transforms import write_arrows
     from napari_shapereg.volumes.images import write_image
 

@@ -31,11 +31,31 @@ class Linear(StrEnum):
 
 
 class FidelityName(StrEnum):
-    """Kernel norms between measures."""
+    """Fidelities, as `napari_shapereg.fidelities.named` has them (which takes seconds to load)."""
 
     ENERGY = "energy"
     GAUSSIAN = "gaussian"
     LAPLACIAN = "laplacian"
+    SOFTMIN = "softmin"
+    HAUSDORFF = "hausdorff"
+    SINKHORN = "sinkhorn"
+    CURRENTS = "currents"
+    ORIENTED_VARIFOLD = "oriented_varifold"
+    UNORIENTED_VARIFOLD = "unoriented_varifold"
+
+
+class Kind(StrEnum):
+    """How a label becomes a measure."""
+
+    VOXEL = "voxel"
+    SURFACE = "surface"
+
+
+class Exponent(StrEnum):
+    """Of the cost of transport."""
+
+    ONE = "1"
+    TWO = "2"
 
 
 class Device(StrEnum):
@@ -65,6 +85,36 @@ Labels = Annotated[
 SharedLabels = Annotated[
     bool,
     typer.Option("--shared-labels", help="Take the labels that both volumes have, leave out the others."),
+]
+LengthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--length",
+        metavar="MM",
+        help=(
+            "Length of the kernel, or blur. Default: a quarter of the radius of the fixed shape for kernels, "
+            "a tenth for blurs."
+        ),
+        show_default=False,
+    ),
+]
+ExponentOption = Annotated[
+    Exponent | None,
+    typer.Option(
+        "--exponent",
+        "-p",
+        help="Of the cost of transport, for softmin, hausdorff and sinkhorn. Default: 2.",
+        show_default=False,
+    ),
+]
+ReachOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reach",
+        metavar="MM",
+        help="How far sinkhorn transports; what is further apart is paid for. Default: any distance.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="auto: CUDA where there is one, else the CPU.")
@@ -111,6 +161,18 @@ def _whole_numbers(text: str) -> list[int]:
         return [int(word) for word in text.split(",")]
     except ValueError:
         return []
+
+
+def fidelity_options(
+    name: FidelityName | None, length: float | None, exponent: Exponent | None, reach: float | None
+) -> dict[str, object]:
+    """Return the options of a fidelity as its settings name them, None where one was not given."""
+    return {
+        "name": name and name.value,
+        "length": length,
+        "p": exponent and int(exponent.value),
+        "reach": reach,
+    }
 
 
 @contextmanager

@@ -11,15 +11,20 @@ import typer
 from napari_shapereg.cli.options import (
     Device,
     EngineName,
+    ExponentOption,
     FidelityName,
     Fixed,
     Json,
+    Kind,
     Labels,
+    LengthOption,
     Linear,
     Moving,
     Preset,
     Quiet,
+    ReachOption,
     SharedLabels,
+    fidelity_options,
     parse_labels,
 )
 from napari_shapereg.cli.progress import display_for
@@ -63,13 +68,19 @@ def register(  # noqa: PLR0913 - one for each option
     ] = None,
     fidelity: Annotated[
         FidelityName | None,
-        typer.Option(help="Kernel of the global stage. Default: energy.", show_default=False),
-    ] = None,
-    length: Annotated[
-        float | None,
         typer.Option(
-            metavar="MM",
-            help="Length of a Gaussian or Laplacian kernel. Default: a quarter of the fixed radius.",
+            help="What the global stage of the flow descends (varifolds and currents need --kind surface). "
+            "Default: energy.",
+            show_default=False,
+        ),
+    ] = None,
+    length: LengthOption = None,
+    exponent: ExponentOption = None,
+    reach: ReachOption = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="What the global stages compare: voxels or surface triangles. Default: voxel.",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +135,10 @@ def register(  # noqa: PLR0913 - one for each option
         "labels": parse_labels(labels),
         "shared_labels_only": shared_labels or None,
         "linear": linear and linear.value,
-        "measures": {"fidelity": fidelity and fidelity.value, "length": length},
+        "measures": {
+            "fidelity": fidelity_options(fidelity, length, exponent, reach),
+            "kind": kind and kind.value,
+        },
         "pitch": pitch,
         "device": device and device.value,
         "engine": engine and engine.value,

@@ -107,6 +107,11 @@ class Lattice:
         axes, _ = self._axes_and_origin(vectors)
         return turned(vectors, axes.to(vectors.dtype))
 
+    def turn_to_frame(self, vectors: Tensor) -> Tensor:
+        """Turn (N, 3) vectors from LPS to the axes of the frame."""
+        axes, _ = self._axes_and_origin(vectors)
+        return turned(vectors, axes.T.to(vectors.dtype))
+
     def vectors_to_physical(self, field: Tensor) -> NDArray[np.float64]:
         """Turn a (3, z, y, x) field of frame vectors into the (z, y, x, 3) float64 array of LPS vectors."""
         axes = np.asarray(self.grid.direction).reshape(3, 3)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_shapereg.deformations.normals import turned_normals
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -93,6 +95,11 @@ class LinearDeformation:
         shift = self.target_center.to(points) + self.radius * parameters[-3:].to(points)
         back = torch.linalg.inv(self.matrix(parameters)).to(points)
         return turned(points - shift, back) + self.source_center.to(points)
+
+    def turn_normals(self, parameters: Tensor, normals: Tensor) -> Tensor:
+        """Turn (N, 3) normals as the map turns surfaces; differentiable in both arguments."""
+        pulled = turned(normals, torch.linalg.inv(self.matrix(parameters)).T.to(normals))
+        return turned_normals(normals, pulled)
 
     def energy(self, parameters: Tensor) -> Tensor:
         """Return half the squared Frobenius norm of the strain, the symmetric part of G; 0 if rigid."""

@@ -7,6 +7,7 @@ from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.registration.result import RegistrationResult
 from napari_shapereg.registration.saved import SavedResult, read_result
 from napari_shapereg.registration.settings import (
+    FidelitySettings,
     MeasureSettings,
     Preset,
     RegistrationSettings,
@@ -15,6 +16,7 @@ from napari_shapereg.registration.settings import (
 from napari_shapereg.registration.state import RegistrationState, Status
 
 __all__ = [
+    "FidelitySettings",
     "MeasureSettings",
     "Preset",
     "RegisteredPair",

@@ -15,6 +15,7 @@ from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.registration.level import descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps
 from napari_shapereg.registration.plan import (
+    chosen_fidelity,
     in_frame,
     lattice_for,
     measure_levels,
@@ -22,7 +23,7 @@ from napari_shapereg.registration.plan import (
     voxel_levels,
 )
 from napari_shapereg.registration.result import RegistrationResult
-from napari_shapereg.registration.settings import RegistrationSettings
+from napari_shapereg.registration.settings import MeasureSettings, RegistrationSettings
 from napari_shapereg.registration.shapes import pooled, radius, shapes_from_volumes, shared_labels
 from napari_shapereg.registration.state import RegistrationState, Status
 from napari_shapereg.registration.voxel_level import Fractions, label_fractions
@@ -159,9 +160,15 @@ class Registration:
 
     def _run(self) -> Generator[RegistrationState]:
         settings = self.settings
-        points = settings.measures.points if settings.measures else 1500
+        measures = settings.measures or MeasureSettings()
         shapes = shapes_from_volumes(
-            self.moving, self.fixed, self.labels, settings.label_weights, points=points, device=self.device
+            self.moving,
+            self.fixed,
+            self.labels,
+            settings.label_weights,
+            points=measures.points,
+            kind=measures.kind,
+            device=self.device,
         )
         if settings.linear != "none":
             yield from self._run_linear(shapes, settings.linear)
@@ -172,7 +179,9 @@ class Registration:
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
         planned = MAX_STEPS * (KINDS.index(kind) + 1)
         before = _carried(shapes, self._affine)
-        for step in linear_steps(shapes, kind, self.settings.engine):
+        object_radius = radius(pooled(shapes.targets, shapes.weights))
+        loss = chosen_fidelity(self.settings.linear_fidelity, object_radius, self.settings.engine)
+        for step in linear_steps(shapes, kind, loss):
             if not math.isfinite(step.cost):
                 self._status = Status.DIVERGED
                 return

@@ -1,4 +1,4 @@
-"""The linear stage: from any pose to a rigid, similarity or affine map, by L-BFGS on the energy distance."""
+"""The linear stage: from any pose to a rigid, similarity or affine map, by L-BFGS on a fidelity."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LinearStep(NamedTuple):
     energy: float
 
 
-def linear_steps(shapes: Shapes, kind: LinearKind, engine: str) -> Iterator[LinearStep]:
+def linear_steps(shapes: Shapes, kind: LinearKind, loss: Fidelity) -> Iterator[LinearStep]:
     """Fit a linear map of the moving onto the fixed shape.
 
     The centres are matched; then every turn that carries principal axes onto principal axes, and no turn at
@@ -57,16 +57,16 @@ def linear_steps(shapes: Shapes, kind: LinearKind, engine: str) -> Iterator[Line
         Both shapes, LPS mm.
     kind : {"rigid", "similarity", "affine"}
         The richest map.
-    engine : str
-        Of the pairwise sums.
+    loss : Fidelity
+        What is descended. The best start is chosen by the energy distance, which sees from any distance.
 
     Yields
     ------
     LinearStep
         With falling cost within one kind.
     """
-    loss = EnergyDistance(engine=engine)
-    model = _best_start(shapes, "rigid" if kind == "rigid" else "similarity", loss)
+    start = EnergyDistance(engine=loss.engine)
+    model = _best_start(shapes, "rigid" if kind == "rigid" else "similarity", start)
     for richer in KINDS[: KINDS.index(kind) + 1]:
         parameters = model.identity()
         model = model.rebased(parameters, richer)
@@ -145,6 +145,10 @@ def _cost(model: LinearDeformation, parameters: Tensor, shapes: Shapes, loss: Fi
     total = parameters.new_zeros(())
     for label, share in shapes.weights.items():
         source = shapes.sources[label]
-        moved = Measure(model.flow(parameters, source.points), source.weights)
+        moved = Measure(
+            model.flow(parameters, source.points),
+            source.weights,
+            None if source.normals is None else model.turn_normals(parameters, source.normals),
+        )
         total = total + share * loss(moved, shapes.targets[label]).to(total)
     return total

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_shapereg.deformations.fields import splat
+from napari_shapereg.deformations.normals import normals_after_flow
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.fidelities import descent_field
 from napari_shapereg.measures import Measure
@@ -55,7 +56,7 @@ class MeasureLevel:
     def position(self, displacement: Tensor, points: Points) -> Position:
         """Evaluate the cost; see `Level`."""
         fidelity = sum(
-            share * float(self.loss(self._moved(label, points), self.shapes.targets[label]))
+            share * float(self.loss(self._moved(label, displacement, points), self.shapes.targets[label]))
             for label, share in self.shapes.weights.items()
         )
         energy = float(self.flow.energy(displacement))
@@ -66,7 +67,7 @@ class MeasureLevel:
         lattice = self.flow.lattice
         total = 0 * self.window.expand(4, *self.window.shape)
         for label, share in self.shapes.weights.items():
-            source = self._moved(label, position.points)
+            source = self._moved(label, position.displacement, position.points)
             arrows = descent_field(self.loss, source, self.shapes.targets[label])
             mass = share * source.weights[:, None]
             total[:3] += splat(mass * arrows, source.points, lattice)
@@ -75,5 +76,10 @@ class MeasureLevel:
         velocity = total[:3] / (total[3] + FAINT * total[3].amax()) * self.window
         return -velocity * (FIRST_STEP * self.smoothness / velocity.abs().amax().clamp_min(1e-30))
 
-    def _moved(self, label: int, points: Points) -> Measure:
-        return Measure(points[label], self.shapes.sources[label].weights)
+    def _moved(self, label: int, displacement: Tensor, points: Points) -> Measure:
+        source = self.shapes.sources[label]
+        if source.normals is None:
+            return Measure(points[label], source.weights)
+        pitch = self.flow.lattice.pitch
+        normals = normals_after_flow(source.normals, displacement, points[label], pitch)
+        return Measure(points[label], source.weights, normals)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from napari_shapereg.deformations import Lattice, LatticeFlow
+from napari_shapereg.deformations import AffineMap, Lattice, LatticeFlow
 from napari_shapereg.deformations.linear import turned
-from napari_shapereg.fidelities import EnergyDistance, KernelNorm
+from napari_shapereg.deformations.normals import turned_normals
+from napari_shapereg.fidelities.named import BLURRED, named_fidelity
 from napari_shapereg.measures import Measure
-from napari_shapereg.reductions.kernels import GaussianKernel, LaplacianKernel
 from napari_shapereg.registration.measure_level import MeasureLevel
 from napari_shapereg.registration.shapes import Shapes
 from napari_shapereg.registration.voxel_level import Fractions, VoxelLevel
@@ -22,16 +22,23 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_shapereg.deformations import AffineMap
     from napari_shapereg.fidelities import Fidelity
     from napari_shapereg.registration.level import Level
-    from napari_shapereg.registration.settings import MeasureSettings, RegistrationSettings, VoxelSettings
+    from napari_shapereg.registration.settings import (
+        FidelitySettings,
+        MeasureSettings,
+        RegistrationSettings,
+        VoxelSettings,
+    )
     from napari_shapereg.volumes import LabelVolume
 
 MARGIN_IN_RADII = 0.3
 """Distance from the shapes to the border of the lattice: room for the displacement to fade."""
 FADE = 0.5
 """Of the margin, over which steps fade to zero at the border."""
+KERNEL_IN_RADII = 0.25
+BLUR_IN_RADII = 0.1
+"""Default lengths of fidelities: a kernel pulls as far as it is wide, a blur only smooths what it matches."""
 MEASURE_COARSENING = 4
 """Pitch of the lattice of the global stage, in pitches of the finest: its steps are far smoother."""
 STEP_OVERHEAD = 100_000
@@ -118,19 +125,17 @@ def measure_levels(
     """
     flow = LatticeFlow(lattice.coarsened(MEASURE_COARSENING))
     window = flow.lattice.window(lengths.fade, _like(shapes))
-    loss = global_fidelity(chosen, lengths.radius, settings.engine)
+    loss = chosen_fidelity(chosen.fidelity, lengths.radius, settings.engine)
     for number, smoothness in enumerate(chosen.smoothness):
         level = MeasureLevel(flow, shapes, loss, smoothness * lengths.radius, window)
         yield PlannedLevel("measures", number, level)
 
 
-def global_fidelity(chosen: MeasureSettings, radius: float, engine: str) -> Fidelity:
-    """Return the fidelity that the settings name, with its default length for an object of this radius."""
-    length = chosen.length or radius / 4
-    if chosen.fidelity == "energy":
-        return EnergyDistance(engine=engine)
-    kernel = GaussianKernel(length) if chosen.fidelity == "gaussian" else LaplacianKernel(length)
-    return KernelNorm(kernel, engine=engine)
+def chosen_fidelity(chosen: FidelitySettings, radius: float, engine: str) -> Fidelity:
+    """Return the fidelity that the settings name; `radius` is that of the object, mm."""
+    share = BLUR_IN_RADII if chosen.name in BLURRED else KERNEL_IN_RADII
+    length = chosen.length or share * radius
+    return named_fidelity(chosen.name, length=length, p=chosen.p, reach=chosen.reach, engine=engine)
 
 
 def voxel_levels(
@@ -165,21 +170,24 @@ def voxel_levels(
 
 def in_frame(shapes: Shapes, affine: AffineMap, lattice: Lattice) -> Shapes:
     """Return the shapes in the frame of a lattice, the moving one carried by the linear map."""
-    sources = {
-        label: Measure(_moved(measure.points, affine, lattice), measure.weights)
-        for label, measure in shapes.sources.items()
-    }
-    targets = {
-        label: Measure(lattice.to_frame(measure.points), measure.weights)
-        for label, measure in shapes.targets.items()
-    }
-    return Shapes(shapes.weights, sources, targets)
+    still = AffineMap.identity()
+    return Shapes(
+        shapes.weights,
+        {label: _framed(measure, affine, lattice) for label, measure in shapes.sources.items()},
+        {label: _framed(measure, still, lattice) for label, measure in shapes.targets.items()},
+    )
 
 
-def _moved(points: Tensor, affine: AffineMap, lattice: Lattice) -> Tensor:
-    matrix = torch.as_tensor(affine.matrix, device=points.device)
-    translation = torch.as_tensor(affine.translation, device=points.device)
-    return lattice.to_frame(turned(points.double(), matrix) + translation).to(points.dtype)
+def _framed(measure: Measure, affine: AffineMap, lattice: Lattice) -> Measure:
+    matrix, translation = (
+        torch.as_tensor(values, device=measure.device) for values in (affine.matrix, affine.translation)
+    )
+    points = lattice.to_frame(turned(measure.points.double(), matrix) + translation).to(measure.dtype)
+    if measure.normals is None:
+        return Measure(points, measure.weights)
+    normals = measure.normals.double()
+    pulled = turned_normals(normals, turned(normals, torch.linalg.inv(matrix).T))
+    return Measure(points, measure.weights, lattice.turn_to_frame(pulled).to(measure.dtype))
 
 
 def _points(measure: Measure) -> np.ndarray:

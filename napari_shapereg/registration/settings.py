@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_shapereg.errors import InputError
+from napari_shapereg.fidelities.named import OF_SURFACES, FidelityName
 
 Preset = Literal["fast", "balanced", "accurate"]
 Positive = Annotated[float, Field(gt=0)]
@@ -17,15 +18,39 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class FidelitySettings(_Frozen):
+    """Which fidelity, by name."""
+
+    name: FidelityName = Field(default="energy", description="Which fidelity.")
+    length: Positive | None = Field(
+        default=None,
+        description=(
+            "Length of the kernel, or blur, mm; the energy distance has none. Default: a quarter of the "
+            "radius for kernels, a tenth for blurs."
+        ),
+    )
+    p: Literal[1, 2] = Field(default=2, description="Exponent of the cost, of those that have a blur.")
+    reach: Positive | None = Field(
+        default=None,
+        description="How far 'sinkhorn' transports, mm; what is further is paid for. Default: any distance.",
+    )
+
+    @model_validator(mode="after")
+    def _check_reach(self) -> Self:
+        if self.reach is not None and self.name != "sinkhorn":
+            raise ValueError(f"only 'sinkhorn' has a reach, not {self.name!r}; leave it out")
+        return self
+
+
 class MeasureSettings(_Frozen):
     """The global stage: a flow that descends a fidelity between weighted points."""
 
-    fidelity: Literal["energy", "gaussian", "laplacian"] = Field(
-        default="energy", description="Kernel of the norm between the measures."
+    fidelity: FidelitySettings = Field(
+        default=FidelitySettings(), description="What the flow of this stage descends."
     )
-    length: Positive | None = Field(
-        default=None,
-        description="Length of the Gaussian or Laplacian kernel, mm. Default: a quarter of the radius.",
+    kind: Literal["voxel", "surface"] = Field(
+        default="voxel",
+        description="Points are voxels, or triangles of the surface with normals; for the linear stage too.",
     )
     points: int = Field(default=1500, gt=0, description="About how many points a label is coarsened to.")
     smoothness: tuple[Positive, ...] = Field(
@@ -63,6 +88,9 @@ class RegistrationSettings(_Frozen):
     linear: Literal["none", "rigid", "similarity", "affine"] = Field(
         default="affine", description="The richest linear map that is fitted before the flow."
     )
+    linear_fidelity: FidelitySettings = Field(
+        default=FidelitySettings(), description="What the linear stage descends."
+    )
     measures: MeasureSettings | None = Field(default=MeasureSettings(), description="None skips this stage.")
     voxels: VoxelSettings | None = Field(default=VoxelSettings(), description="None skips this stage.")
     pitch: Positive | None = Field(default=None, description="Pitch of the finest lattice, mm.")
@@ -93,6 +121,17 @@ class RegistrationSettings(_Frozen):
     )
     engine: Literal["auto", "torch", "numba", "keops"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+    @model_validator(mode="after")
+    def _check_normals(self) -> Self:
+        kind = self.measures.kind if self.measures else "voxel"
+        asked = {"linear_fidelity": self.linear_fidelity.name}
+        if self.measures:
+            asked["measures.fidelity"] = self.measures.fidelity.name
+        for place, name in asked.items():
+            if name in OF_SURFACES and kind != "surface":
+                raise ValueError(f"{place} {name!r} compares normals: set measures.kind to 'surface'")
+        return self
 
     @classmethod
     def preset(cls, name: Preset = "balanced") -> RegistrationSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -92,6 +92,7 @@ def shapes_from_volumes(
     label_weights: Mapping[int, float],
     *,
     points: int,
+    kind: Literal["voxel", "surface"] = "voxel",
     device: torch.device,
 ) -> Shapes:
     """Turn the labels of two volumes into coarse measures of unit mass.
@@ -106,19 +107,23 @@ def shapes_from_volumes(
         Weights in the cost, 1 where there is none.
     points : int
         About how many points a measure has at most.
+    kind : {"voxel", "surface"}
+        Of the measures; surfaces have normals.
     device : torch.device
         Where the measures lie; they are float32.
     """
     total = sum(label_weights.get(label, 1.0) for label in labels)
     return Shapes(
         weights={label: label_weights.get(label, 1.0) / total for label in labels},
-        sources={label: _coarse(moving, label, points, device) for label in labels},
-        targets={label: _coarse(fixed, label, points, device) for label in labels},
+        sources={label: _coarse(moving, label, kind, points, device) for label in labels},
+        targets={label: _coarse(fixed, label, kind, points, device) for label in labels},
     )
 
 
-def _coarse(volume: LabelVolume, label: int, points: int, device: torch.device) -> Measure:
-    return _merged(measure_from_labels(volume, label).normalized(), points).to(device=device)
+def _coarse(
+    volume: LabelVolume, label: int, kind: Literal["voxel", "surface"], points: int, device: torch.device
+) -> Measure:
+    return _merged(measure_from_labels(volume, label, kind).normalized(), points).to(device=device)
 
 
 def _merged(measure: Measure, points: int) -> Measure:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_shapereg.cli.options import FidelityName
+from napari_shapereg.fidelities.named import NAMES
 from napari_shapereg.volumes import read_labels
 
 # Sums of some hundred float32 terms; a flipped sign or a dropped factor is off by the whole value.
@@ -145,3 +147,7 @@ def test_the_table(shapereg, boxes, tmp_path):
     assert [line.split()[0] for line in lines[3:5]] == ["1", "2"]
     assert lines[5].startswith("sum of the values: ")
     assert lines[6] == f"wrote {tmp_path / 'arrows.vtk'}"
+
+
+def test_the_words_for_fidelities_are_the_names_of_fidelities():
+    assert [name.value for name in FidelityName] == list(NAMES)

@@ -115,24 +115,25 @@ def test_the_settings_written_are_those_used_and_can_be_read_again(registered, s
 
 def test_options_override_the_file_which_overrides_the_preset(tmp_path):
     file = tmp_path / "some.json"
-    file.write_text('{"pitch": 2.5, "max_steps": 7, "measures": {"points": 300, "length": 4}}')
-    options = {"pitch": 1.5, "labels": None, "measures": {"fidelity": "gaussian", "length": None}}
+    file.write_text('{"pitch": 2.5, "max_steps": 7, "measures": {"points": 300, "fidelity": {"length": 4}}}')
+    fidelity = {"name": "gaussian", "length": None}
+    options = {"pitch": 1.5, "labels": None, "measures": {"fidelity": fidelity}}
     chosen = chosen_settings(Preset.FAST, file, options)
     fast = RegistrationSettings.preset("fast")
     assert chosen == fast.changed(
         pitch=1.5,
         max_steps=7,
-        measures={**fast.measures.model_dump(), "points": 300, "length": 4.0, "fidelity": "gaussian"},
+        measures={"points": 300, "fidelity": {"name": "gaussian", "length": 4.0}},
     )
-    assert chosen_settings(Preset.FAST, None, {"measures": {"fidelity": None}}) == fast
+    assert chosen_settings(Preset.FAST, None, {"measures": {"fidelity": {"name": None}}}) == fast
 
 
 def test_a_stage_that_the_file_leaves_out_comes_back_with_an_option(tmp_path):
     file = tmp_path / "some.json"
     file.write_text('{"measures": null}')
-    assert chosen_settings(Preset.BALANCED, file, {"measures": {"fidelity": None}}).measures is None
-    chosen = chosen_settings(Preset.BALANCED, file, {"measures": {"fidelity": "laplacian"}})
-    assert chosen.measures.fidelity == "laplacian"
+    assert chosen_settings(Preset.BALANCED, file, {"measures": {"fidelity": {"name": None}}}).measures is None
+    chosen = chosen_settings(Preset.BALANCED, file, {"measures": {"fidelity": {"name": "laplacian"}}})
+    assert chosen.measures.fidelity.name == "laplacian"
 
 
 def test_the_table_and_the_files_are_printed(shapereg, boxes, tmp_path, monkeypatch):

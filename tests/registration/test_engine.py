@@ -12,6 +12,7 @@ import torch
 
 from napari_shapereg.deformations.fields import jacobian_determinant
 from napari_shapereg.errors import EngineError, InputError
+from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.registration import (
     Registration,
     RegistrationSettings,
@@ -155,12 +156,22 @@ def test_only_the_stages_asked_for(quick: RegistrationSettings) -> None:
     assert np.array_equal(flow.affine.matrix, np.eye(3))
 
 
-@pytest.mark.parametrize("fidelity", ["gaussian", "laplacian"])
-def test_other_fidelities(fidelity: str, quick: RegistrationSettings) -> None:
-    settings = quick.changed(measures={"fidelity": fidelity, "points": 800}, voxels=None)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_fidelity_brings_the_shapes_together(name: str, quick: RegistrationSettings) -> None:
+    kind = "surface" if name in OF_SURFACES else "voxel"
+    measures = {"fidelity": {"name": name}, "points": 500, "kind": kind}
+    result = register(*make_pair(), settings=quick.changed(measures=measures, voxels=None))
+    # Measured: .904 to .925; the affine map alone has .886.
+    assert min(dice(result)) > 0.895
+
+
+def test_each_stage_has_a_fidelity_of_its_own(quick: RegistrationSettings) -> None:
+    linear = {"name": "sinkhorn", "length": 3.0, "p": 1, "reach": 60.0}
+    measures = {"fidelity": {"name": "unoriented_varifold", "length": 5.0}, "points": 300, "kind": "surface"}
+    settings = quick.changed(linear="rigid", linear_fidelity=linear, measures=measures, voxels=None)
     result = register(*make_pair(), settings=settings)
-    costs = [state.objective for state in result.history if state.stage == "measures"]
-    assert costs[-1] < 0.95 * costs[0]
+    assert min(dice(result)) > 0.8
+    assert np.allclose(result.affine.matrix @ result.affine.matrix.T, np.eye(3))
 
 
 def test_one_label_of_two(quick: RegistrationSettings) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from napari_shapereg.fidelities import EnergyDistance
 from napari_shapereg.measures import Measure
 from napari_shapereg.registration.linear_stage import linear_steps
 from napari_shapereg.registration.shapes import Shapes, shapes_from_volumes
@@ -48,7 +49,7 @@ def shapes(matrix: np.ndarray, shift: np.ndarray) -> Shapes:
 def test_a_linear_map_is_found_again(kind: LinearKind, turn: list[float], stretch: np.ndarray) -> None:
     matrix = Rotation.from_euler("xyz", turn, degrees=True).as_matrix() @ stretch
     shift = np.array([900.0, -400.0, 2500.0])
-    *_, last = linear_steps(shapes(matrix, shift), kind, "auto")
+    *_, last = linear_steps(shapes(matrix, shift), kind, EnergyDistance())
     # The energy distance is flat at its minimum, and float32 points 2 m away are good to 0.1 µm.
     assert np.abs(last.affine.matrix - matrix).max() < 0.02
     corners = np.array([[30.0, 10, 10], [-30, -10, -5]])
@@ -56,13 +57,13 @@ def test_a_linear_map_is_found_again(kind: LinearKind, turn: list[float], stretc
 
 
 def test_a_mirrored_shape_gets_no_mirrored_map() -> None:
-    *_, last = linear_steps(shapes(np.diag([-1.0, 1.0, 1.0]), np.zeros(3)), "affine", "auto")
+    *_, last = linear_steps(shapes(np.diag([-1.0, 1.0, 1.0]), np.zeros(3)), "affine", EnergyDistance())
     assert np.linalg.det(last.affine.matrix) > 0
 
 
 def test_the_cost_falls_within_a_kind() -> None:
     matrix = Rotation.from_euler("xyz", [30, 20, 10], degrees=True).as_matrix() * 1.2
-    steps = list(linear_steps(shapes(matrix, np.ones(3)), "affine", "auto"))
+    steps = list(linear_steps(shapes(matrix, np.ones(3)), "affine", EnergyDistance()))
     costs = torch.tensor([step.cost for step in steps])
     assert (costs.diff() <= 1e-6).all()
     assert costs[-1] < 1e-3
@@ -72,6 +73,6 @@ def test_a_flat_valley_throws_no_map_out_of_range() -> None:
     # Along a wrong start of this pair at this resolution L-BFGS asks for a scale of e^134.
     volumes = make_pair(OBLIQUE)
     coarse = shapes_from_volumes(*volumes, (1, 2), {}, points=200, device=torch.device("cpu"))
-    *_, last = linear_steps(coarse, "affine", "auto")
+    *_, last = linear_steps(coarse, "affine", EnergyDistance())
     assert np.isfinite(last.affine.matrix).all()
     assert last.cost < 0.1

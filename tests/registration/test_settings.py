@@ -37,7 +37,9 @@ def test_presets_go_from_coarse_to_fine() -> None:
         ({"pitch": float("nan")}, ["pitch", "finite"]),
         ({"smooth": 3}, ["smooth", "not permitted"]),
         ({"linear": "projective"}, ["linear", "'affine'", "projective"]),
-        ({"measures": {"fidelity": "wasserstein"}}, ["measures.fidelity", "wasserstein"]),
+        ({"measures": {"fidelity": {"name": "wasserstein"}}}, ["measures.fidelity.name", "wasserstein"]),
+        ({"linear_fidelity": {"name": "energy", "reach": 9}}, ["linear_fidelity", "only 'sinkhorn'"]),
+        ({"measures": {"fidelity": {"name": "currents"}}}, ["currents", "measures.kind to 'surface'"]),
         ({"max_strain": 1.0}, ["max_strain", "less than 1"]),
     ],
 )

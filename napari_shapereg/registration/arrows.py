@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.fidelities import descent_field
 from napari_shapereg.measures import Measure, measure_from_labels
-from napari_shapereg.registration.plan import global_fidelity
+from napari_shapereg.registration.plan import chosen_fidelity
 from napari_shapereg.registration.shapes import pooled, radius
 from napari_shapereg.volumes.memory import require_memory
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_shapereg.fidelities import Fidelity
-    from napari_shapereg.registration import MeasureSettings
+    from napari_shapereg.registration.settings import FidelitySettings
     from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 
@@ -96,11 +96,11 @@ def measures_of(volume: LabelVolume, question: Question) -> dict[int, Measure]:
     return measures
 
 
-def fidelity_of(chosen: MeasureSettings, targets: dict[int, Measure], engine: str) -> Fidelity:
+def fidelity_of(chosen: FidelitySettings, targets: dict[int, Measure], engine: str) -> Fidelity:
     """Return the fidelity that a registration with these settings would descend first."""
     shares = {label: 1 / len(targets) for label in targets}
     unit = {label: measure.normalized() for label, measure in targets.items()}
-    return global_fidelity(chosen, radius(pooled(unit, shares)), engine)
+    return chosen_fidelity(chosen, radius(pooled(unit, shares)), engine)
 
 
 def compute(loss: Fidelity, sources: dict[int, Measure], targets: dict[int, Measure]) -> Iterator[Arrows]:
