@@ -56,4 +56,4 @@ def _require_own(folder: Path) -> None:
 def _draw(result: RegistrationResult, path: Path) -> Path:
     from napari_shapereg.quality.report import write_comparison_picture
 
-    return write_comparison_picture(path, result.fixed, result.before, result.warped)
+    return write_comparison_picture(path, result.fixed, result.moving, result.warped)

@@ -49,7 +49,13 @@ class Plane:
 
     def cut(self, array: NDArray[Any], place: int) -> NDArray[Any]:
         """Return one slice of a (z, y, x) array as it lies on the page: (down, across)."""
-        flat: NDArray[Any] = array.take(place, axis=self.through)
+        return self._page(array.take(place, axis=self.through))
+
+    def shadow(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return where a (z, y, x) mask is true anywhere along the line of sight: (down, across)."""
+        return self._page(mask.any(axis=self.through))
+
+    def _page(self, flat: NDArray[Any]) -> NDArray[Any]:
         flat = flat if self.down < self.across else flat.T
         flat = flat[::-1] if self.flip_down else flat
         return flat[:, ::-1] if self.flip_across else flat

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_shapereg.errors import InputError, MissingExtraError
 from napari_shapereg.quality.anatomy import describe_coordinate, planes
+from napari_shapereg.quality.silhouettes import on_one_grid
 from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
@@ -31,21 +32,36 @@ _MARGIN = 4.0
 """Around the labels shown, mm."""
 _BAR = 10.0
 """Length of the scale bar, mm."""
+_WIDTH = 9.5
+"""Of a page, inches."""
 _SLICES = 5
 _LEGEND_LABELS = 4
 
 
+class _Panel(NamedTuple):
+    """What one picture shows: its size in mm, and the masks of the labels as they lie on the page."""
+
+    width: float
+    height: float
+    fixed: list[NDArray[np.bool_]]
+    moving: list[NDArray[np.bool_]]
+
+
 def write_comparison_picture(
-    path: str | os.PathLike[str], fixed: LabelVolume, before: LabelVolume, after: LabelVolume
+    path: str | os.PathLike[str], fixed: LabelVolume, moving: LabelVolume, after: LabelVolume
 ) -> Path:
     """Draw the fixed labels with the moving ones before and after the registration, in three planes.
+
+    Before, silhouettes: the shapes may lie so far apart that no slice meets both. After, slices.
 
     Parameters
     ----------
     path : path
         A ``.png`` file, written whole or not at all.
-    fixed, before, after : LabelVolume
+    fixed, after : LabelVolume
         On one grid.
+    moving : LabelVolume
+        As it lies, on any grid.
 
     Returns
     -------
@@ -62,27 +78,29 @@ def write_comparison_picture(
     target = Path(path).expanduser()
     if target.suffix.lower() != ".png":
         raise InputError(f"{target}: the picture is a .png file, got {target.suffix or 'no ending'!r}")
-    picture = comparison_picture(fixed, before, after)
+    picture = comparison_picture(fixed, moving, after)
     with whole_file(target) as temporary:
         temporary.write_bytes(picture)
     return target
 
 
-def comparison_picture(fixed: LabelVolume, before: LabelVolume, after: LabelVolume) -> bytes:
+def comparison_picture(fixed: LabelVolume, moving: LabelVolume, after: LabelVolume) -> bytes:
     """Return the PNG of `write_comparison_picture`: a row before, a row after, a column for each plane."""
-    _require_one_grid(fixed, before, after)
-    box = _box(fixed, before, after)
+    _require_one_grid(fixed, after)
     views = planes(fixed.grid)
-    places = [_busiest(fixed, plane) for plane in views]
-    widths = [_extent(fixed.grid, box, plane)[0] for plane in views]
-    figure = new_figure(9.5, _height(fixed.grid, box, views, 9.5, rows=2))
-    axes = figure.subplots(2, 3, width_ratios=widths, squeeze=False)
-    for row, (title, moving) in enumerate((("before", before), ("after", after))):
-        for column, (plane, place) in enumerate(zip(views, places, strict=True)):
-            _draw(axes[row, column], fixed, moving, plane, place, box)
-        axes[row, 0].set_ylabel(f"{title}\n", fontsize=11, fontweight="bold")
-    for column, plane in enumerate(views):
-        axes[0, column].set_title(_heading(plane), fontsize=10)
+    shadows = _shadows(*on_one_grid(fixed, moving, margin=_MARGIN), views)
+    box = _box(fixed, after)
+    slices = [_slice(fixed, after, plane, _busiest(fixed, plane), box) for plane in views]
+    rows = {"before: silhouettes": shadows, "after: slices": slices}
+    heights = [_row_height(panels) for panels in rows.values()]
+    figure = new_figure(_WIDTH, sum(heights) + 1.1)
+    parts = figure.subfigures(2, 1, height_ratios=heights)
+    for part, (title, panels) in zip(parts, rows.items(), strict=True):
+        axes = part.subplots(1, 3, width_ratios=[panel.width for panel in panels])
+        for place, plane, panel in zip(axes, views, panels, strict=True):
+            _draw(place, panel, plane)
+            place.set_title(_heading(plane), fontsize=10)
+        axes[0].set_ylabel(f"{title}\n", fontsize=11, fontweight="bold")
     _legend(figure, fixed)
     return to_png(figure)
 
@@ -111,12 +129,12 @@ def mosaic_picture(fixed: LabelVolume, moving: LabelVolume) -> bytes:
     views = planes(fixed.grid)
     extents = [_extent(fixed.grid, box, plane) for plane in views]
     shares = [height / width for width, height in extents]
-    figure = new_figure(9.5, 9.5 / _SLICES * sum(shares) + 1.0)
+    figure = new_figure(_WIDTH, _WIDTH / _SLICES * sum(shares) + 1.0)
     axes = figure.subplots(3, _SLICES, height_ratios=shares, squeeze=False)
     for row, plane in enumerate(views):
         for column, place in enumerate(_spread(fixed, plane)):
             panel = axes[row, column]
-            _draw(panel, fixed, moving, plane, place, box, letters=column == 0)
+            _draw(panel, _slice(fixed, moving, plane, place, box), plane, letters=column == 0)
             panel.set_title(_where(fixed.grid, box, plane, place), fontsize=8, pad=2)
         axes[row, 0].set_ylabel(f"{_heading(plane)}\n", fontsize=9)
     _legend(figure, fixed)
@@ -172,9 +190,30 @@ def _extent(grid: ImageGrid, box: Box, plane: Plane) -> tuple[float, float]:
     return lengths[plane.across], lengths[plane.down]
 
 
-def _height(grid: ImageGrid, box: Box, views: tuple[Plane, ...], width: float, rows: int) -> float:
-    extents = [_extent(grid, box, plane) for plane in views]
-    return rows * width * max(height for _, height in extents) / sum(across for across, _ in extents) + 0.8
+def _row_height(panels: list[_Panel]) -> float:
+    """Return the height in inches at which panels side by side fill the width of the page."""
+    return _WIDTH * max(panel.height for panel in panels) / sum(panel.width for panel in panels)
+
+
+def _shadows(fixed: LabelVolume, moving: LabelVolume, views: tuple[Plane, ...]) -> list[_Panel]:
+    box = _box(fixed, moving)
+    return [
+        _Panel(
+            *_extent(fixed.grid, box, plane),
+            [plane.shadow(fixed.data[box] == label) for label in fixed.labels],
+            [plane.shadow(moving.data[box] == label) for label in fixed.labels],
+        )
+        for plane in views
+    ]
+
+
+def _slice(fixed: LabelVolume, moving: LabelVolume, plane: Plane, place: int, box: Box) -> _Panel:
+    ours, theirs = (plane.cut(volume.data[_but(box, plane.through)], place) for volume in (fixed, moving))
+    return _Panel(
+        *_extent(fixed.grid, box, plane),
+        [ours == label for label in fixed.labels],
+        [theirs == label for label in fixed.labels],
+    )
 
 
 def _busiest(volume: LabelVolume, plane: Plane) -> int:
@@ -188,28 +227,16 @@ def _spread(volume: LabelVolume, plane: Plane) -> list[int]:
     return [int(place) for place in np.linspace(part.start, part.stop - 1, _SLICES + 2)[1:-1].round()]
 
 
-def _draw(
-    panel: Axes,
-    fixed: LabelVolume,
-    moving: LabelVolume,
-    plane: Plane,
-    place: int,
-    box: Box,
-    *,
-    letters: bool = True,
-) -> None:
-    width, height = _extent(fixed.grid, box, plane)
-    ours, theirs = (plane.cut(volume.data[_but(box, plane.through)], place) for volume in (fixed, moving))
-    x = (np.arange(ours.shape[1]) + 0.5) * width / ours.shape[1]
-    y = (np.arange(ours.shape[0]) + 0.5) * height / ours.shape[0]
-    for number, label in enumerate(fixed.labels):
-        _outline(panel, x, y, ours == label, fill=_FILLS[number % len(_FILLS)])
-    for number, label in enumerate(fixed.labels):
-        _outline(panel, x, y, theirs == label, line=_LINES[number % len(_LINES)])
-    panel.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[], aspect="equal")
-    panel.plot([width - 2 - _BAR, width - 2], [height - 2, height - 2], color="black", linewidth=2)
+def _draw(place: Axes, panel: _Panel, plane: Plane, *, letters: bool = True) -> None:
+    width, height = panel.width, panel.height
+    for number, mask in enumerate(panel.fixed):
+        _outline(place, panel, mask, fill=_FILLS[number % len(_FILLS)])
+    for number, mask in enumerate(panel.moving):
+        _outline(place, panel, mask, line=_LINES[number % len(_LINES)])
+    place.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[], aspect="equal")
+    place.plot([width - 2 - _BAR, width - 2], [height - 2, height - 2], color="black", linewidth=2)
     if letters:
-        _write_letters(panel, plane)
+        _write_letters(place, plane)
 
 
 def _but(box: Box, axis: int) -> Box:
@@ -218,16 +245,17 @@ def _but(box: Box, axis: int) -> Box:
     return (parts[0], parts[1], parts[2])
 
 
-def _outline(
-    panel: Axes, x: NDArray[Any], y: NDArray[Any], mask: NDArray[np.bool_], *, fill: str = "", line: str = ""
-) -> None:
+def _outline(place: Axes, panel: _Panel, mask: NDArray[np.bool_], *, fill: str = "", line: str = "") -> None:
     if not mask.any() or mask.all():
         return
+    rows, columns = mask.shape
+    x = (np.arange(columns) + 0.5) * panel.width / columns
+    y = (np.arange(rows) + 0.5) * panel.height / rows
     values = mask.astype(np.float32)
     if fill:
-        panel.contourf(x, y, values, levels=[0.5, 1.5], colors=[fill])
+        place.contourf(x, y, values, levels=[0.5, 1.5], colors=[fill])
     else:
-        panel.contour(x, y, values, levels=[0.5], colors=[line], linewidths=1.1)
+        place.contour(x, y, values, levels=[0.5], colors=[line], linewidths=1.1)
 
 
 def _write_letters(panel: Axes, plane: Plane) -> None:

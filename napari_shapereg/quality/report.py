@@ -31,7 +31,7 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
     *,
     title: str,
     fixed: LabelVolume,
-    before: LabelVolume,
+    moving: LabelVolume,
     after: LabelVolume,
     metrics: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -49,8 +49,9 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
     path : path
         The ``.html`` file.
     title : str
-    fixed, before, after : LabelVolume
-        On the fixed grid: the fixed labels, the moving ones as they lie, and the warped ones.
+    fixed, moving, after : LabelVolume
+        The fixed labels, the moving ones as they lie, on a grid of their own, and the warped ones on the
+        fixed grid.
     metrics : mapping
         What `Metrics.to_dict` returns.
     settings, provenance : mapping
@@ -79,7 +80,7 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
         labels=metrics["labels"],
         jacobian=metrics.get("jacobian"),
         consistency=metrics.get("inverse_consistency"),
-        comparison=_embedded(comparison_picture(fixed, before, after)),
+        comparison=_embedded(comparison_picture(fixed, moving, after)),
         mosaic=_embedded(mosaic_picture(fixed, after)),
         histogram=_embedded(jacobian_plot(metrics["jacobian"])) if metrics.get("jacobian") else None,
         costs=_embedded(cost_plot(history)) if history else None,

@@ -124,7 +124,7 @@ class RegisteredPair(ABC):
             path,
             title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",
             fixed=self.fixed,
-            before=self.before,
+            moving=self.moving,
             after=self.warped,
             metrics=metrics,
             settings=self.settings.model_dump(mode="json"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from napari_shapereg.errors import InputError, MissingExtraError
 from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture, write_comparison_picture
+from napari_shapereg.quality.silhouettes import MAX_VOXELS, on_one_grid
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 image = pytest.importorskip("matplotlib.image", reason="the extra 'report' is not installed")
 GREY = 209
+DARKER = 168
 
 
 def pixels(png):
@@ -108,3 +111,21 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, fixed, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"napari-shapereg\[report\]"):
         write_comparison_picture(tmp_path / "a.png", fixed, fixed, fixed)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shapes_that_lie_far_apart_are_both_shown_before(fixed):
+    shift = np.asarray(fixed.grid.matrix) @ [70.0, 5.0, 0.0]
+    grid = replace(fixed.grid, origin=tuple(np.asarray(fixed.grid.origin) + shift))
+    picture = pixels(comparison_picture(fixed, LabelVolume(fixed.data, grid), fixed))
+    before = picture[: picture.shape[0] // 2]
+    # The outer label, in the second grey.
+    assert (before == DARKER).all(axis=-1).sum() > 500
+    assert lines(before).sum() > 500
+
+
+def test_shapes_that_lie_a_mile_apart_take_no_more_memory(fixed):
+    shift = np.asarray(fixed.grid.matrix) @ [2e6, 0.0, 0.0]
+    grid = replace(fixed.grid, origin=tuple(np.asarray(fixed.grid.origin) + shift))
+    both = on_one_grid(fixed, LabelVolume(fixed.data, grid), margin=4.0)
+    assert both[0].grid == both[1].grid
+    assert both[0].grid.voxels <= 2 * MAX_VOXELS

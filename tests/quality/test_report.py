@@ -59,7 +59,7 @@ def content(fixed, warped, smooth_map, affine):
     return {
         "title": f"A knee {EVIL}",
         "fixed": fixed,
-        "before": warped,
+        "moving": warped,
         "after": fixed,
         "metrics": metrics.to_dict(),
         "settings": {"preset": "balanced", "blur": [2.0, 1.0], "flow": {"note": EVIL, "limit": None}},
