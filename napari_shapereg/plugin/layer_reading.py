@@ -11,23 +11,19 @@ A layer's place is read from three things, the first that holds:
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.plugin.display_frame import DisplayFrame, frame_of
+from napari_shapereg.plugin.layer_affine import METADATA, kind_of, known, known_frame, say, world
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 from napari_shapereg.volumes.grid import IDENTITY
 
 if TYPE_CHECKING:
-    import pint
     from numpy.typing import NDArray
-
-METADATA = "shapereg"
-"""Key of a layer's metadata under which this plugin keeps ``grid``, ``frame``, ``names``, ``source`` and,
-on the warped labels of a registration, ``result``."""
 
 _SAME_PLACE = 1e-6
 _LARGEST_SHEAR = 1e-4
@@ -62,14 +58,14 @@ def volume_of(layer: Layer, *, copy: bool = False) -> LabelVolume:
         The layer was moved, scaled or cropped since it was read: its own place counts.
     """
     grid = grid_of(layer)
-    known = _known(layer)
+    kept = known(layer)
     data = np.array(layer.data) if copy else np.asarray(layer.data)
     try:
-        volume = LabelVolume(data, grid, known.get("names") or {}, _colors(layer), known.get("source"))
+        volume = LabelVolume(data, grid, kept.get("names") or {}, _colors(layer), kept.get("source"))
     except ShapeRegError as error:
-        raise InputError(_say(layer, str(error))) from error
+        raise InputError(say(layer, str(error))) from error
     if not volume.labels:
-        raise InputError(_say(layer, "it has no labelled voxel; paint some, or choose another layer"))
+        raise InputError(say(layer, "it has no labelled voxel; paint some, or choose another layer"))
     return volume
 
 
@@ -87,8 +83,7 @@ def frame_of_layer(layer: Layer) -> DisplayFrame:
     """
     if isinstance(layer, (Labels, Image)):
         return frame_of(grid_of(layer))
-    frame = _known(layer).get("frame")
-    return frame if isinstance(frame, DisplayFrame) else DisplayFrame(IDENTITY)
+    return known_frame(layer) or DisplayFrame(IDENTITY)
 
 
 def adopt(layer: Layer, volume: LabelVolume | None = None) -> bool:
@@ -114,7 +109,7 @@ def adopt(layer: Layer, volume: LabelVolume | None = None) -> bool:
     grid = volume.grid if volume else grid_of(layer)
     frame = frame_of(grid)
     wanted = frame.placement(grid)
-    matrix, offset = _world(layer)
+    matrix, offset = world(layer)
     moved = not (
         np.allclose(matrix, np.diag(wanted["scale"]), atol=_SAME_PLACE)
         and np.allclose(offset, wanted["translate"], atol=_SAME_PLACE)
@@ -127,8 +122,8 @@ def adopt(layer: Layer, volume: LabelVolume | None = None) -> bool:
             layer.affine = np.eye(4)
             layer.scale, layer.translate = wanted["scale"], wanted["translate"]
     layer.units, layer.axis_labels = wanted["units"], wanted["axis_labels"]
-    known = _known(layer)
-    layer.metadata[METADATA] = {"names": {}, "source": None, **known, "grid": grid, "frame": frame}
+    kept = known(layer)
+    layer.metadata[METADATA] = {"names": {}, "source": None, **kept, "grid": grid, "frame": frame}
     return moved
 
 
@@ -147,9 +142,9 @@ def grid_of(layer: Layer) -> ImageGrid:
         The layer was moved, scaled or cropped since it was read: its own place counts.
     """
     _check_voxels(layer)
-    known = _known(layer)
-    matrix, offset = _world(layer)
-    grid, frame = known.get("grid"), known.get("frame")
+    kept = known(layer)
+    matrix, offset = world(layer)
+    grid, frame = kept.get("grid"), kept.get("frame")
     if not isinstance(grid, ImageGrid) or not isinstance(frame, DisplayFrame):
         return _foreign_grid(layer, matrix, offset)
     if grid.shape == layer.data.shape:
@@ -180,7 +175,7 @@ def _foreign_grid(layer: Layer, matrix: NDArray[np.float64], offset: NDArray[np.
             f"its metadata give the voxels another size ({np.round(sizes, 4).tolist()} mm) than its scale "
             f"({np.round(seen, 4).tolist()}); open its file with napari-shapereg instead"
         )
-        raise InputError(_say(layer, message))
+        raise InputError(say(layer, message))
     return _grid(layer, _LPS_FROM_RAS @ affine[:3, :3], _LPS_FROM_RAS @ affine[:3, 3])
 
 
@@ -193,57 +188,30 @@ def _grid(layer: Layer, matrix: NDArray[np.float64], origin: NDArray[np.float64]
         message = (
             "it is sheared, which no image file can hold; undo the shear (layer.shear = 0), or resample it"
         )
-        raise InputError(_say(layer, message))
+        raise InputError(say(layer, message))
     z, y, x = layer.data.shape
     try:
         return ImageGrid((x, y, z), tuple(spacing), tuple(origin), tuple(direction.ravel()))
     except ShapeRegError as error:
-        raise InputError(_say(layer, str(error))) from error
-
-
-def _world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the matrix and the offset from the voxel index z, y, x to napari's world, in mm."""
-    affine = np.asarray(layer.affine.affine_matrix)
-    rotate = np.asarray(layer.rotate, dtype=np.float64)
-    shear = np.eye(3)
-    shear[np.triu_indices(3, 1)] = layer.shear
-    matrix = affine[:3, :3] @ rotate @ shear @ np.diag(layer.scale)
-    offset = affine[:3, :3] @ np.asarray(layer.translate) + affine[:3, 3]
-    lengths = np.array([_millimetres(layer, unit) for unit in layer.units])
-    return lengths[:, None] * matrix, lengths * offset
-
-
-def _millimetres(layer: Layer, unit: pint.Unit) -> float:
-    """Return how many mm a unit is. Pixels, which napari takes where nobody says more, are taken as mm."""
-    if str(unit) == "pixel":
-        return 1.0
-    if not unit.is_compatible_with("mm"):
-        message = f"it is measured in {unit}, which is no length; set layer.units to mm"
-        raise InputError(_say(layer, message))
-    return float((1 * unit).to("mm").magnitude)
+        raise InputError(say(layer, str(error))) from error
 
 
 def _check_voxels(layer: Layer) -> None:
     if not isinstance(layer, (Labels, Image)):
-        message = f"labels are needed, this is a {type(layer).__name__.lower()} layer; choose a labels layer"
-        raise InputError(_say(layer, message))
+        message = f"labels are needed, this is a {kind_of(layer)} layer; choose a labels layer"
+        raise InputError(say(layer, message))
     if layer.multiscale:
         message = "it is multiscale; add its finest level, layer.data[0], as a layer of its own"
-        raise InputError(_say(layer, message))
+        raise InputError(say(layer, message))
     if len(layer.data.shape) != 3:
         message = f"a 3-D volume is needed, its data have shape {tuple(layer.data.shape)}; " + (
             "split the stack and choose one volume" if layer.ndim > 3 else "open the whole volume"
         )
-        raise InputError(_say(layer, message))
+        raise InputError(say(layer, message))
 
 
 def _reversed(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return matrix[::-1, ::-1]
-
-
-def _known(layer: Layer) -> dict[str, Any]:
-    known = layer.metadata.get(METADATA)
-    return known if isinstance(known, dict) else {}
 
 
 def _colors(layer: Layer) -> dict[int, tuple[float, float, float]]:
@@ -256,7 +224,3 @@ def _colors(layer: Layer) -> dict[int, tuple[float, float, float]]:
         for label, rgba in table.items()
         if label not in (None, 0) and rgba[3] > 0
     }
-
-
-def _say(layer: Layer, message: str) -> str:
-    return f"layer {layer.name!r}: {message}"

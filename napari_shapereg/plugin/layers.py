@@ -2,7 +2,7 @@
 
 Each function returns what npe2's readers return, ``(data, keyword arguments, layer type)``, so that
 ``napari.layers.Layer.create(*layer_data)`` and ``viewer.add_layer`` take it. The way back is in
-`napari_shapereg.plugin.layer_reading`, and imported here.
+`layer_reading` and `layer_points`, and imported here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.display_frame import DisplayFrame, flat, frame_of
-from napari_shapereg.plugin.layer_reading import METADATA, adopt, frame_of_layer, grid_of, volume_of
+from napari_shapereg.plugin.layer_affine import METADATA
+from napari_shapereg.plugin.layer_points import arrows_of, points_of
+from napari_shapereg.plugin.layer_reading import adopt, frame_of_layer, grid_of, volume_of
 from napari_shapereg.transforms import resample_labels
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
@@ -33,11 +35,13 @@ __all__ = [
     "METADATA",
     "LayerData",
     "adopt",
+    "arrows_of",
     "frame_of_layer",
     "grid_of",
     "image_layer",
     "labels_layer",
     "points_layer",
+    "points_of",
     "shown_in",
     "surface_layer",
     "vectors_layer",
@@ -46,18 +50,25 @@ __all__ = [
 
 
 def labels_layer(
-    volume: LabelVolume, name: str | None = None, *, frame: DisplayFrame | None = None, **kwargs: object
+    volume: LabelVolume,
+    name: str | None = None,
+    *,
+    frame: DisplayFrame | None = None,
+    copy: bool = True,
+    **kwargs: object,
 ) -> LayerData:
     """Return a labels layer that shows a volume where it lies.
 
     Parameters
     ----------
     volume : LabelVolume
-        Its read-only array becomes the layer's data as it is: no copy is made.
     name : str, optional
         The name of the file, without its ending, if not given.
     frame : DisplayFrame, optional
         That of the volume if not given; `shown_in` brings a volume of another direction to a frame.
+    copy : bool
+        Give the layer an array of its own, which can be painted on. Without a copy it shows the volume's,
+        which is read-only: for layers that only show.
     **kwargs
         Further arguments of the layer. ``result`` goes into ``metadata["shapereg"]``.
 
@@ -83,7 +94,7 @@ def labels_layer(
     if "result" in kwargs:
         about["result"] = kwargs.pop("result")
     return (
-        volume.data,
+        volume.data.copy() if copy else volume.data,
         {
             "name": name or (stem(source.name) if source else "labels"),
             **here.placement(volume.grid),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import napari
 from napari.utils.notifications import show_error
 
 from napari_shapereg.errors import ShapeRegError
@@ -24,3 +25,19 @@ def telling() -> Iterator[None]:
         yield
     except ShapeRegError as error:
         show_error(str(error))
+
+
+def tell_or_raise(error: ShapeRegError) -> None:
+    """Show an error in napari's window; without a window, as in a script, raise it.
+
+    For what napari calls by itself, readers and writers: it would show its own words for an exception of
+    theirs, and takes a ValueError (which InputError is) for "no such writer".
+
+    Raises
+    ------
+    ShapeRegError
+        There is no window. Never one that is a ValueError.
+    """
+    if napari.current_viewer() is None:
+        raise ShapeRegError(str(error)) from error
+    show_error(str(error))

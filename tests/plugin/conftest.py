@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from scipy.spatial.transform import Rotation
 
+import napari_shapereg
 from napari_shapereg.volumes import ImageGrid, LabelVolume
+
+MANIFEST = Path(napari_shapereg.__file__).parent / "napari.yaml"
 
 ROTATION = Rotation.from_euler("xyz", (25.0, -35.0, 50.0), degrees=True).as_matrix()
 DIRECTIONS = {
@@ -37,3 +44,25 @@ def two_labels(grid: ImageGrid) -> LabelVolume:
     data[4:6, 2:4, 1:3] = 3
     data[2, 3, 4] = 3
     return LabelVolume(data, grid, {1: "femoral", 3: "tibial"}, {1: (0.8, 0.4, 0.2), 3: (0.1, 0.5, 0.9)})
+
+
+@pytest.fixture
+def shapereg(npe2pm):
+    """The plugin, registered: tests see no installed plugin of their own accord."""
+    with npe2pm.tmp_plugin(manifest=str(MANIFEST)) as plugin:
+        yield plugin
+
+
+@pytest.fixture
+def viewer(shapereg) -> ViewerModel:
+    """A viewer without a window that knows the plugin."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def notices():
+    """What napari was asked to tell."""
+    told = []
+    notification_manager.notification_ready.connect(told.append)
+    yield told
+    notification_manager.notification_ready.disconnect(told.append)

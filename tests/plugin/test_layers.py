@@ -59,7 +59,7 @@ def test_a_layer_shows_its_voxels_where_they_lie(volume):
 
 
 def test_no_copy_is_made_on_the_way_there_and_back(volume):
-    layer = made(labels_layer(volume))
+    layer = made(labels_layer(volume, copy=False))
 
     assert np.shares_memory(layer.data, volume.data)
     assert np.shares_memory(volume_of(layer).data, volume.data)
@@ -172,10 +172,14 @@ def test_a_rotated_layer_is_taken_where_it_lies_and_adopted_there(volume):
 
 
 def test_a_painted_layer_gives_what_was_painted(volume):
-    layer = made(labels_layer(LabelVolume(volume.data, volume.grid), "knee"))
-    layer.data = np.where(np.asarray(layer.data) == 3, 7, layer.data)
+    layer = made(labels_layer(volume))
+    before = volume.data.copy()
+    layer.n_edit_dimensions = 3
 
-    assert volume_of(layer).labels == (1, 7)
+    layer.fill((2, 3, 3), 7)
+
+    assert volume_of(layer).labels == (3, 7)
+    np.testing.assert_array_equal(volume.data, before)
 
 
 # ------------------------------------------------------------------------------ layers of other readers

@@ -1,19 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from napari.utils.notifications import notification_manager
 
-from napari_shapereg.errors import InputError
-from napari_shapereg.plugin.notifications import telling
-
-
-@pytest.fixture
-def notices():
-    """What napari was asked to tell."""
-    told = []
-    notification_manager.notification_ready.connect(told.append)
-    yield told
-    notification_manager.notification_ready.disconnect(told.append)
+from napari_shapereg.errors import InputError, ShapeRegError
+from napari_shapereg.plugin.notifications import tell_or_raise, telling
 
 
 def test_an_error_of_ours_becomes_a_notification(notices):
@@ -40,3 +30,10 @@ def test_a_decorated_function_returns_none_where_it_would_raise(notices):
 def test_a_defect_is_not_hidden():
     with pytest.raises(ZeroDivisionError), telling():
         _ = 1 / 0
+
+
+def test_without_a_window_an_error_is_raised_and_never_as_a_value_error():
+    with pytest.raises(ShapeRegError, match="odd") as caught:
+        tell_or_raise(InputError("7 is odd"))
+
+    assert not isinstance(caught.value, ValueError)

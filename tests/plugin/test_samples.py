@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.plugin import samples
+from napari_shapereg.plugin.layers import volume_of
+from napari_shapereg.volumes import sample_pair
+
+PLUGIN = "napari-shapereg"
+
+
+@pytest.mark.parametrize(("key", "pair"), [("knees", "knees"), ("known", "known")])
+def test_a_sample_opens_as_the_pair_that_it_is(viewer, key, pair):
+    fixed, moving = viewer.open_sample(PLUGIN, key)
+
+    for layer, volume in zip((moving, fixed), sample_pair(pair), strict=True):
+        seen = volume_of(layer)
+        assert seen.grid == volume.grid
+        assert seen.names == volume.names
+        np.testing.assert_array_equal(seen.data, volume.data)
+    assert moving.name.endswith("moving")
+    assert fixed.name.endswith("fixed")
+
+
+def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, volume):
+    asked = []
+
+    def pair(name, **keywords):
+        asked.append(name)
+        return volume, volume
+
+    monkeypatch.setattr(samples, "sample_pair", pair)
+
+    assert len(viewer.open_sample(PLUGIN, "oai")) == 2
+    assert asked == ["oai"]
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch, viewer):
+    def pair(name, **keywords):
+        raise InputError("cannot be downloaded; check the network")
+
+    monkeypatch.setattr(samples, "sample_pair", pair)
+
+    with pytest.raises(InputError, match="check the network"):
+        viewer.open_sample(PLUGIN, "oai")
