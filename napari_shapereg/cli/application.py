@@ -18,6 +18,7 @@ from napari_shapereg.cli.doctor import doctor
 from napari_shapereg.cli.evaluate import evaluate
 from napari_shapereg.cli.gradient import gradient
 from napari_shapereg.cli.register import register
+from napari_shapereg.cli.report import report
 from napari_shapereg.cli.warp import warp
 from napari_shapereg.errors import ShapeRegError
 
@@ -31,7 +32,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (register, gradient, warp, evaluate, demo, doctor):
+for command in (register, gradient, warp, evaluate, report, demo, doctor):
     application.command()(command)
 
 
