@@ -68,8 +68,8 @@ _DOUBLE = _Format(
 )
 _FORMATS = {"float32": _SINGLE, "float64": _DOUBLE}
 
-# Any flag of its own keeps an instruction from being given all of fastmath, whose reassociation would turn
-# (t + magic) - magic back into t.
+# Any flag of its own keeps an instruction from being given all of fastmath, which may take apart what was put
+# together for its rounding.
 _FUSE_ONLY = ("contract",)
 
 # Where float32 vectors have an instruction that estimates 1 / sqrt to half of their bits.
@@ -83,10 +83,8 @@ def _generate_exp2(number: _Format, builder: ir.IRBuilder, exponent: ir.Value) -
     # At the cut both parts are exact and their bits add up to those of 0.
     is_above = builder.fcmp_ordered(">", exponent, constant(number.lowest))
     clamped = builder.select(is_above, exponent, constant(number.lowest))
-    # Adding 1.5 * 2^mantissa_bits rounds to the nearest integer and leaves it in the lowest bits.
-    magic = constant(1.5 * 2.0**number.mantissa_bits)
-    shifted = builder.fadd(clamped, magic, flags=_FUSE_ONLY)
-    rounded = builder.fsub(shifted, magic, flags=_FUSE_ONLY)
+    nearest = builder.module.declare_intrinsic("llvm.rint", [number.real])
+    rounded = builder.call(nearest, [clamped])
     remainder = builder.fsub(clamped, rounded, flags=_FUSE_ONLY)
 
     power = constant(number.coefficients[-1])
@@ -94,7 +92,10 @@ def _generate_exp2(number: _Format, builder: ir.IRBuilder, exponent: ir.Value) -
         product = builder.fmul(power, remainder, flags=_FUSE_ONLY)
         power = builder.fadd(product, constant(coefficient), flags=_FUSE_ONLY)
 
-    whole = builder.bitcast(shifted, number.integer)
+    # Adding 1.5 * 2^mantissa_bits leaves an integer in the lowest bits, where a conversion to 64-bit integers
+    # has no vector instruction on most processors.
+    magic = constant(1.5 * 2.0**number.mantissa_bits)
+    whole = builder.bitcast(builder.fadd(rounded, magic, flags=_FUSE_ONLY), number.integer)
     to_exponent_bits = builder.shl(whole, ir.Constant(number.integer, number.mantissa_bits))
     return builder.bitcast(builder.add(builder.bitcast(power, number.integer), to_exponent_bits), number.real)
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
@@ -39,11 +41,12 @@ def for_rows(loop: RowLoop, rows: int, columns: int, threads: int) -> None:
     threads
         The most threads to use.
     """
-    shares = min(rows, threads * _SHARES_FOR_A_THREAD, rows * columns // _PAIRS_IN_A_SHARE)
-    if threads == 1 or shares < 2:
+    shares = min(rows, rows * columns // _PAIRS_IN_A_SHARE)
+    if shares < 2:
         loop((0, rows))
         return
-    with ThreadPoolExecutor(min(threads, shares)) as pool:
+    shares = min(shares, threads * _SHARES_FOR_A_THREAD)
+    with _pool(min(threads, shares)) as pool:
         # Consumed, so that an exception in a thread is raised here.
         list(pool.map(loop, _ranges(rows, shares)))
 
@@ -71,7 +74,7 @@ def for_all_pairs(within: RowLoop, between: PairLoop, groups: Sequence[Range], t
             future.result()
         call(*(groups[member] for member in members))
 
-    with ThreadPoolExecutor(threads) as pool:
+    with _pool(threads) as pool:
         for members in _encounters(len(groups)):
             earlier = [latest[member] for member in members if member in latest]
             call = within if len(members) == 1 else between
@@ -79,6 +82,16 @@ def for_all_pairs(within: RowLoop, between: PairLoop, groups: Sequence[Range], t
             latest.update(dict.fromkeys(members, future))
     for future in latest.values():
         future.result()
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads to which numbers below the smallest normal one are 0.
+
+    The tails of a kernel are full of such numbers, and a processor takes a hundred times longer over each.
+    The mode belongs to a thread: the caller's own stays as it is, and a single thread is made for it as well,
+    so that the number of threads does not change a result.
+    """
+    return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,))
 
 
 def _ranges(rows: int, count: int) -> list[Range]:

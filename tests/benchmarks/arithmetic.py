@@ -25,7 +25,8 @@ from napari_shapereg.reductions.numba_vectors import minus, plus_scaled, plus_sq
 
 COLUMNS = 1024
 # Additions and multiplications of one pair in three dimensions, a fused one counted as two and an inverse
-# square root as one. 2^t is three additions and five fused multiply-adds; its work on bits is not counted.
+# square root as one. 2^t is a rounding, two additions and five fused multiply-adds; its work on bits is not
+# counted.
 EXP2 = 13
 FLOPS = {
     ("distance", False): 13,

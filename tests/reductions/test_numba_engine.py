@@ -232,6 +232,12 @@ def test_the_number_of_threads_does_not_change_a_byte(threads):
     assert same_bytes(everything(NumbaEngine(threads=threads)), everything(NumbaEngine(threads=1)))
 
 
+def test_the_caller_keeps_its_subnormal_numbers(engine):
+    # The threads of the engine take them for 0: that mode must not leak into anybody else's arithmetic.
+    everything(engine)
+    assert torch.tensor([1e-39]).mul(0.5).item() > 0
+
+
 def test_two_registrations_in_two_threads_of_one_process(engine):
     expected = everything(engine)
     with ThreadPoolExecutor(2) as callers:
