@@ -81,5 +81,5 @@ def cost_plot(history: Sequence[tuple[str, int, float]]) -> bytes:
         step += len(costs)
     panel.set(xlabel="step", ylabel="cost / first cost of the stage")
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8)
+    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return to_png(figure)
