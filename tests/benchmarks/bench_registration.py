@@ -28,7 +28,8 @@ COLUMNS = (
     "ASSD mm",
     "HD95 mm",
     "HD mm",
-    "det J min",
+    "det J",
+    "log det J, s.d.",
     "folded",
     "inverse mm",
     "s",
@@ -87,6 +88,7 @@ def _measure(preset, moving, fixed, shared):
         "megabytes": usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
         "verdict": verdict,
         "inverse_consistency": metrics["inverse_consistency"],
+        "largest_jacobian": metrics["jacobian"]["maximum"],
         "log_jacobian_deviation": metrics["jacobian"]["log_deviation"],
         "steps": metrics["steps"],
     }
@@ -100,7 +102,8 @@ def _cells(row):
     inverse = row["inverse_consistency"]
     return [
         *(row["preset"], row["pair"], both["dice"], both["assd"], both["hd95"], both["hd"]),
-        f"{row['verdict']['jacobian']['min']:.3f}",
+        f"{row['verdict']['jacobian']['min']:.3f} to {row['largest_jacobian']:.0f}",
+        f"{row['log_jacobian_deviation']:.2f}",
         f"{row['verdict']['jacobian']['fraction_folded']:.2g}",
         f"{inverse['mean']:.3f} (max {inverse['maximum']:.2f})",
         f"{row['seconds']:.1f}",
