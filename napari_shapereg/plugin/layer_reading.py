@@ -14,6 +14,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+import SimpleITK as sitk
 from napari.layers import Image, Labels, Layer
 
 from napari_shapereg.errors import InputError, ShapeRegError
@@ -67,6 +68,24 @@ def volume_of(layer: Layer, *, copy: bool = False) -> LabelVolume:
     if not volume.labels:
         raise InputError(say(layer, "it has no labelled voxel; paint some, or choose another layer"))
     return volume
+
+
+def image_of(layer: Layer) -> sitk.Image:
+    """Return the image that a layer shows, on its true grid (a copy).
+
+    Raises
+    ------
+    InputError
+        As `grid_of`, or the layer shows colours.
+    """
+    grid = grid_of(layer)
+    voxels = np.asarray(layer.data)
+    # ITK has no half precision and no booleans.
+    if voxels.dtype == np.float16:
+        voxels = voxels.astype(np.float32)
+    if voxels.dtype == bool:
+        voxels = voxels.view(np.uint8)
+    return grid.stamp(sitk.GetImageFromArray(voxels))
 
 
 def frame_of_layer(layer: Layer) -> DisplayFrame:
@@ -200,6 +219,10 @@ def _check_voxels(layer: Layer) -> None:
     if not isinstance(layer, (Labels, Image)):
         message = f"labels are needed, this is a {kind_of(layer)} layer; choose a labels layer"
         raise InputError(say(layer, message))
+    if getattr(layer, "rgb", False):
+        raise InputError(
+            say(layer, "one number per voxel is needed, this image has colours; choose one channel")
+        )
     if layer.multiscale:
         message = "it is multiscale; add its finest level, layer.data[0], as a layer of its own"
         raise InputError(say(layer, message))

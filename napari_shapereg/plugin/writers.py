@@ -10,14 +10,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from napari.layers import Layer
 
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.plugin.frames import drawn_in, open_layers
 from napari_shapereg.plugin.layer_affine import METADATA
 from napari_shapereg.plugin.layer_points import arrows_of, points_of
-from napari_shapereg.plugin.layer_reading import grid_of, volume_of
+from napari_shapereg.plugin.layer_reading import image_of, volume_of
 from napari_shapereg.plugin.notifications import tell_or_raise
 from napari_shapereg.transforms import Cells, PointSet, write_arrows, write_points, write_transform
 from napari_shapereg.volumes import write_labels
@@ -51,13 +50,7 @@ def write_labels_layer(path: str, data: Any, attributes: Attributes) -> list[str
 @_telling
 def write_image_layer(path: str, data: Any, attributes: Attributes) -> list[str]:  # noqa: ANN401
     """Write an image layer."""
-    layer = _layer(data, attributes, "image")
-    grid = grid_of(layer)
-    voxels = np.asarray(layer.data)
-    # ITK has no half precision and no booleans.
-    stored = {"float16": np.float32, "bool": np.uint8}.get(voxels.dtype.name, voxels.dtype)
-    image = sitk.GetImageFromArray(voxels.astype(stored, copy=False))
-    return [str(write_image(grid.stamp(image), path))]
+    return [str(write_image(image_of(_layer(data, attributes, "image")), path))]
 
 
 @_telling
