@@ -3,6 +3,10 @@
 napari slices along its axes and knows no rotation in 2-D, so a rotated layer would be shown wrong there. A
 volume of direction D is therefore shown in the frame d = reverse(D⁻¹ p): p LPS mm (x, y, z), d mm along the
 volume's own axes in napari's order (z, y, x). Volumes of one direction overlay exactly, in 2-D as in 3-D.
+
+Voxels may be stored in mirrored order (det D = -1). The frame is right-handed nevertheless: its third axis is
+turned round, and the layer's scale is negative along it. So left stays left in 3-D, as far as napari's camera
+is turned likewise (`napari_shapereg.plugin.frames.unmirror`).
 """
 
 from __future__ import annotations
@@ -32,7 +36,8 @@ class DisplayFrame:
     Parameters
     ----------
     direction : tuple of 9 float
-        Row-major, as `ImageGrid.direction`.
+        Row-major, as `ImageGrid.direction`: its columns are the frame's x, y and z axes in LPS. The third
+        column of a left-handed one is turned round.
 
     Raises
     ------
@@ -43,9 +48,12 @@ class DisplayFrame:
     direction: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Check the direction as a grid does."""
-        checked = ImageGrid((1, 1, 1), direction=self.direction)
-        object.__setattr__(self, "direction", checked.direction)
+        """Check the direction as a grid does, and make it right-handed."""
+        axes = np.reshape(ImageGrid((1, 1, 1), direction=self.direction).direction, (3, 3))
+        if np.linalg.det(axes) < 0:
+            axes = axes * [1.0, 1.0, -1.0]
+        # Without negative zeros, so that frames can be compared.
+        object.__setattr__(self, "direction", tuple((axes + 0.0).ravel().tolist()))
 
     @property
     def axes(self) -> NDArray[np.float64]:
@@ -71,9 +79,13 @@ class DisplayFrame:
         return turned
 
     def holds(self, grid: ImageGrid) -> bool:
-        """Tell whether a grid has this direction, to a hundredth of a voxel at its corners."""
-        across = np.abs(self.turn_to_display(grid.matrix.T)[:, ::-1] - np.diag(grid.spacing))
-        return bool((across @ np.ones(3)) @ np.array(grid.size) < _SAME_DIRECTION * min(grid.spacing))
+        """Tell whether a grid's axes are this frame's, to a hundredth of a voxel at its corners.
+
+        They may run the other way round.
+        """
+        steps = np.linalg.inv(self.axes) @ grid.matrix
+        astray = np.abs(steps - np.diag(_signs(steps) * grid.spacing)) @ np.array(grid.size)
+        return bool(astray.max() < _SAME_DIRECTION * min(grid.spacing))
 
     def placement(self, grid: ImageGrid) -> dict[str, Any]:
         """Return how a layer is given to napari so that it shows a grid's voxels where they lie.
@@ -81,25 +93,27 @@ class DisplayFrame:
         Parameters
         ----------
         grid : ImageGrid
-            Of this frame's direction.
+            Whose axes are this frame's.
 
         Returns
         -------
         dict
-            ``scale``, ``translate``, ``units`` and ``axis_labels``, for a (z, y, x) array.
+            ``scale``, ``translate``, ``units`` and ``axis_labels``, for a (z, y, x) array. The scale is
+            negative along an axis that runs the other way round.
 
         Raises
         ------
         InputError
-            The grid has another direction.
+            The grid has other axes.
         """
         if not self.holds(grid):
             raise InputError(
                 f"a grid of direction {grid.direction} cannot be shown in the frame of {self.direction} "
                 "without a rotation; resample it onto frame.covering(grid) first"
             )
+        signs = _signs(np.linalg.inv(self.axes) @ grid.matrix)
         return {
-            "scale": grid.spacing[::-1],
+            "scale": tuple((signs * grid.spacing)[::-1].tolist()),
             "translate": tuple(self.to_display([grid.origin])[0].tolist()),
             **flat(),
         }
@@ -107,8 +121,8 @@ class DisplayFrame:
     def covering(self, grid: ImageGrid) -> ImageGrid:
         """Return the smallest grid of this direction that holds all of another grid.
 
-        Its spacing is as fine as that of the other grid along the axis nearest to each of its own. A grid of
-        this direction is returned as it is.
+        Its spacing is as fine as that of the other grid along the axis nearest to each of its own. A grid
+        that the frame `holds` is returned as it is.
         """
         if self.holds(grid):
             return grid
@@ -131,6 +145,10 @@ def frame_of(grid: ImageGrid) -> DisplayFrame:
 def flat() -> dict[str, Any]:
     """Return the units and axis labels of layers whose data are display coordinates already."""
     return {"units": UNITS, "axis_labels": AXIS_LABELS}
+
+
+def _signs(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.diag(steps) < 0, -1.0, 1.0)
 
 
 def _rows(values: ArrayLike) -> NDArray[np.float64]:

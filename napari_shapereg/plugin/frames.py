@@ -15,6 +15,8 @@ from napari_shapereg.volumes.grid import IDENTITY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.components import ViewerModel
+
 
 def open_layers() -> list[Layer]:
     """Return the layers of napari's window, the active one first; [] where there is no window."""
@@ -31,6 +33,22 @@ def current_frame() -> DisplayFrame | None:
     that layer. None where there is no window, or no such layer in it.
     """
     return next(filter(None, map(known_frame, open_layers())), None)
+
+
+def unmirror(viewer: ViewerModel) -> None:
+    """Turn napari's camera so that 3-D views of right-handed frames are no mirror images.
+
+    napari draws x to the right, y down and, since 0.6, z towards the viewer, which shows LPS in a mirror: a
+    left knee looks like a right one. With z away from the viewer one looks from the feet, as radiologists do.
+    """
+    viewer.scene.camera.orientation = ("away", "down", "right")
+
+
+def prepare_window() -> None:
+    """Unmirror the camera of napari's window while it is empty; a view that is in use stays as it is."""
+    viewer = napari.current_viewer()
+    if viewer is not None and not viewer.layers:
+        unmirror(viewer)
 
 
 def drawn_in(layer: Layer, others: Sequence[Layer]) -> DisplayFrame:

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.plugin.display_frame import DisplayFrame
-from napari_shapereg.plugin.frames import current_frame
+from napari_shapereg.plugin.frames import current_frame, prepare_window
 from napari_shapereg.plugin.layers import (
     LayerData,
     image_layer,
@@ -56,12 +56,17 @@ def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
 
 
 def read_told(path: Paths) -> list[Any]:
-    """Open a path; in a napari window, say what is wrong with it in a notification instead of raising."""
+    """Open a path; in a napari window, say what is wrong with it in a notification instead of raising.
+
+    A window that is still empty gets a camera for patients; see `napari_shapereg.plugin.frames.unmirror`.
+    """
     try:
-        return list(read(path))
+        layers = read(path)
     except ShapeRegError as error:
         tell_or_raise(error)
         return NOTHING
+    prepare_window()
+    return list(layers)
 
 
 def read(path: Paths) -> list[LayerData]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_shapereg.plugin.display_frame import frame_of
+import napari
+
+from napari_shapereg.plugin.frames import prepare_window
 from napari_shapereg.plugin.layers import LayerData, labels_layer
 from napari_shapereg.volumes import sample_pair
 
@@ -36,9 +38,26 @@ def oai() -> list[LayerData]:
 def pair_layers(name: str, moving: LabelVolume, fixed: LabelVolume) -> list[LayerData]:
     """Return the layers of a pair to register, each on its own true grid.
 
-    The moving one is last, so that it is selected and drawn on top.
+    The moving one is last, so that it is selected and drawn on top; the fixed one is paler. In an empty
+    window the view is set to show both: napari itself sets it to the first.
     """
+    prepare_window()
+    _show_all_of(2)
     return [
-        labels_layer(fixed, f"{name}: fixed", frame=frame_of(fixed.grid)),
-        labels_layer(moving, f"{name}: moving", frame=frame_of(moving.grid)),
+        labels_layer(fixed, f"{name}: fixed", opacity=0.35),
+        labels_layer(moving, f"{name}: moving"),
     ]
+
+
+def _show_all_of(count: int) -> None:
+    """Have an empty window's view reset when it holds so many layers."""
+    viewer = napari.current_viewer()
+    if viewer is None or viewer.layers:
+        return
+
+    def look(_event: object) -> None:
+        if len(viewer.layers) >= count:
+            viewer.layers.events.inserted.disconnect(look)
+            viewer.reset_view()
+
+    viewer.layers.events.inserted.connect(look)

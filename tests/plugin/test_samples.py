@@ -24,6 +24,28 @@ def test_a_sample_opens_as_the_pair_that_it_is(viewer, key, pair):
     assert fixed.name.endswith("fixed")
 
 
+def test_an_empty_window_shows_both_of_a_pair_and_in_no_mirror(viewer, monkeypatch):
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+
+    viewer.open_sample(PLUGIN, "knees")
+
+    seen = viewer.scene.camera.center, viewer.scene.camera.zoom
+    viewer.reset_view()
+    assert seen == (viewer.scene.camera.center, viewer.scene.camera.zoom)
+    assert str(viewer.scene.camera.orientation[0]) == "away"
+
+
+def test_a_view_in_use_stays_as_it_is(viewer, monkeypatch):
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    viewer.add_points(np.zeros((1, 3)))
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (1.0, 2.0, 3.0), 4.0
+
+    viewer.open_sample(PLUGIN, "knees")
+
+    assert (viewer.scene.camera.center, viewer.scene.camera.zoom) == ((1.0, 2.0, 3.0), 4.0)
+    assert str(viewer.scene.camera.orientation[0]) == "towards"
+
+
 def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, volume):
     asked = []
 

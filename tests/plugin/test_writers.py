@@ -6,7 +6,6 @@ import SimpleITK as sitk
 from napari.layers import Layer, Points, Surface, Vectors
 
 from napari_shapereg.errors import ShapeRegError
-from napari_shapereg.plugin import frames
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.layers import (
     image_layer,
@@ -182,11 +181,6 @@ def test_points_over_volumes_of_two_directions_are_not_guessed_about(
     other.visible = False
     cloud = read_points(saved(layer, tmp_path / "landmark.vtk"))
     np.testing.assert_allclose(cloud.points, volume.grid.to_points([[4, 3, 2]]), atol=1e-5)
-
-
-def test_without_a_window_nothing_is_open():
-    assert frames.open_layers() == []
-    assert frames.current_frame() is None
 
 
 @pytest.mark.parametrize(
