@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.measures import Measure
+    from napari_shapereg.reductions.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class KernelNorm(Fidelity):
 
     def _value(self, source: Measure, target: Measure) -> Tensor:
         cross = pairing(source.weights, self._sum(source.points, target))
-        value = self._half_square(source) + self._half_square(target) - cross
+        value = self._half_square(source) + self._fixed_half_square(target) - cross
         return value.to(source.dtype)
 
     def _half_square(self, measure: Measure) -> Tensor:
@@ -59,6 +61,17 @@ class KernelNorm(Fidelity):
         # With one factor held constant, ⟨α, k ⋆ α⟩ has the derivatives of its half, since k is symmetric.
         whole = pairing(measure.weights, self._sum(measure.points, measure.detach()))
         return whole - whole.detach() / 2
+
+    def _fixed_half_square(self, measure: Measure) -> Tensor:
+        """Return ½⟨β, k ⋆ β⟩, from memory where it is the same target as before."""
+        if measure.points.requires_grad or measure.weights.requires_grad:
+            return self._half_square(measure)
+        known = _SQUARES.get(measure)
+        if known is None or not known.is_of(measure, self):
+            value = self._half_square(measure)
+            known = _Square(self.kernel, self.engine, measure.points.clone(), measure.weights.clone(), value)
+            _SQUARES[measure] = known
+        return known.value
 
     def _potential(self, points: Tensor, source: Measure, target: Measure) -> Tensor:
         # α - β as one set of signed points.
@@ -86,3 +99,29 @@ class EnergyDistance(KernelNorm):
     """
 
     kernel: Kernel = field(default=EnergyKernel(), init=False, repr=False)
+
+
+class _Square(NamedTuple):
+    """½⟨β, k ⋆ β⟩, and copies of what it was computed from.
+
+    A measure is not written to, but the memory that it shares with an array of the caller may be: copies
+    tell, whichever way that happened, and comparing them costs nothing beside a sum over pairs.
+    """
+
+    kernel: Kernel
+    engine: str | Engine
+    points: Tensor
+    weights: Tensor
+    value: Tensor
+
+    def is_of(self, measure: Measure, norm: KernelNorm) -> bool:
+        return (
+            self.kernel == norm.kernel
+            and self.engine == norm.engine
+            and torch.equal(self.points, measure.points)
+            and torch.equal(self.weights, measure.weights)
+        )
+
+
+# In a registration the target stays, and so does its term: the last one of each measure, while it lives.
+_SQUARES: WeakKeyDictionary[Measure, _Square] = WeakKeyDictionary()

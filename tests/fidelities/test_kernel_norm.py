@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -218,21 +221,74 @@ class TestGradients:
         assert points.grad.tolist() == [[0, 0, 0]] * 4
 
     def test_value_and_gradient_cost_three_sums(self, cloud):
-        sums = []
-
-        class Counting(TorchEngine):
-            def kernel_sum(self, kernel, x, y, b):
-                sums.append((len(x), len(y), "value"))
-                return super().kernel_sum(kernel, x, y, b)
-
-            def kernel_sum_and_gradient(self, kernel, x, y, b):
-                sums.append((len(x), len(y), "gradient"))
-                return super().kernel_sum_and_gradient(kernel, x, y, b)
-
-        alpha, beta = cloud(8, 5), cloud(9, 7)
+        engine, alpha, beta = Counting(), cloud(8, 5), cloud(9, 7)
         points = alpha.points.clone().requires_grad_()
-        EnergyDistance(engine=Counting())(dataclasses.replace(alpha, points=points), beta).backward()
-        assert sorted(sums) == [(5, 5, "gradient"), (5, 7, "gradient"), (7, 7, "value")]
+        EnergyDistance(engine=engine)(dataclasses.replace(alpha, points=points), beta).backward()
+        assert sorted(engine.sums) == [(5, 5, "gradient"), (5, 7, "gradient"), (7, 7, "value")]
+
+
+class Counting(TorchEngine):
+    """The torch engine, which remembers what it summed."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = []
+
+    def kernel_sum(self, kernel, x, y, b):
+        self.sums.append((len(x), len(y), "value"))
+        return super().kernel_sum(kernel, x, y, b)
+
+    def kernel_sum_and_gradient(self, kernel, x, y, b):
+        self.sums.append((len(x), len(y), "gradient"))
+        return super().kernel_sum_and_gradient(kernel, x, y, b)
+
+
+class TestTheTermOfAFixedTarget:
+    def test_is_summed_once(self, cloud):
+        engine, beta = Counting(), cloud(1, 7)
+        loss, fresh = EnergyDistance(engine=engine), EnergyDistance(engine="torch")
+        for seed in (2, 3, 4):
+            alpha = cloud(seed, 5)
+            assert loss(alpha, beta) == fresh(alpha, copy.copy(beta))
+        assert engine.sums.count((7, 7, "value")) == 1
+
+    @pytest.mark.parametrize("write", [lambda beta, shared: beta.points.add_(1.0),
+                                       lambda beta, shared: beta.weights.mul_(2.0),
+                                       lambda beta, shared: np.multiply(shared, 1.5, out=shared)],
+                             ids=["points", "weights", "memory that it shares"])  # fmt: skip
+    def test_follows_a_target_that_is_written_to(self, kernel, cloud, write):
+        loss, alpha = KernelNorm(kernel[0], engine="torch"), cloud(1, 5)
+        shared = cloud(2, 7).points.numpy().copy()
+        beta = Measure(torch.from_numpy(shared), cloud(2, 7).weights)
+        loss(alpha, beta)
+        write(beta, shared)
+        assert float(loss(alpha, beta)) == pytest.approx(by_definition(kernel[1], alpha, beta), rel=1e-10)
+
+    def test_belongs_to_one_kernel_and_one_engine(self, cloud):
+        alpha, beta = cloud(1, 5), cloud(2, 7)
+        wide, narrow, engine = GaussianKernel(9.0), GaussianKernel(3.0), Counting()
+        for kernel in (wide, narrow, wide):
+            expected = KernelNorm(kernel, engine="torch")(*map(copy.copy, (alpha, beta)))
+            assert KernelNorm(kernel, engine="torch")(alpha, beta) == expected
+        KernelNorm(wide, engine=engine)(alpha, beta)
+        assert (7, 7, "value") in engine.sums
+
+    def test_has_its_gradient_where_the_target_moves_too(self, cloud):
+        loss, alpha, beta = EnergyDistance(engine="torch"), cloud(1, 5), cloud(2, 7)
+        loss(alpha, beta)
+        weights = beta.weights.requires_grad_()
+        loss(alpha, beta).backward()
+        expected = loss.potential(beta.points, beta, alpha)
+        np.testing.assert_allclose(weights.grad, expected, rtol=1e-10)
+
+    def test_keeps_no_measure_alive(self, cloud):
+        beta = cloud(2, 7)
+        points, measure = weakref.ref(beta.points), weakref.ref(beta)
+        EnergyDistance(engine="torch")(cloud(1, 5), beta)
+        del beta
+        gc.collect()
+        assert measure() is None
+        assert points() is None
 
 
 class TestFloat32:
