@@ -1,4 +1,4 @@
-"""Squared kernel norms of a difference of measures: the energy distance, Gaussian, Laplacian, their sums."""
+"""Squared kernel norms of a difference of measures: the energy distance and those of other kernels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class KernelNorm(Fidelity):
     Parameters
     ----------
     kernel : Kernel
-        `GaussianKernel(sigma)`, `LaplacianKernel(sigma)`, `EnergyKernel()` or a `SumKernel` of them, mm.
+        `GaussianKernel(sigma)`, `LaplacianKernel(sigma)`, `CauchyKernel(sigma)`, `EnergyKernel()` or a
+        `SumKernel` of them, mm.
     engine : str or Engine
         See `Fidelity`.
 

@@ -34,7 +34,8 @@ def kernel_sum(kernel: Kernel, x: Tensor, y: Tensor, b: Tensor, engine: str | En
     Parameters
     ----------
     kernel
-        `EnergyKernel`, `GaussianKernel`, `LaplacianKernel` or a `SumKernel` of them; lengths in mm.
+        `EnergyKernel`, `GaussianKernel`, `LaplacianKernel`, `CauchyKernel` or a `SumKernel` of them; lengths
+        in mm.
     x
         Points (N, D) in mm where the sum is evaluated, D one of 1, 2, 3, 6; float32 or float64, any device.
     y

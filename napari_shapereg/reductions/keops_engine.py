@@ -18,10 +18,16 @@ import torch
 from torch.nn.functional import pad
 
 from napari_shapereg.errors import EngineError, MissingExtraError
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    unknown,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from torch import Tensor
@@ -34,15 +40,18 @@ _Reduction: TypeAlias = Any
 # Formulas in KeOps' language. Rsqrt(0) is 0 there, so coincident points have no gradient, and s * Rsqrt(s) is
 # the distance even at s = 0. The scalar before each vector is evaluated once for value and gradient.
 _SQUARED = "SqDist(x,y)"
+_CAUCHY = f"(IntCst(1)+g*{_SQUARED})"
 _KERNEL_VALUES = {
     EnergyKernel: f"-b*Sqrt({_SQUARED})",
     GaussianKernel: f"b*Exp(-g*{_SQUARED})",
     LaplacianKernel: f"b*Exp(-g*Sqrt({_SQUARED}))",
+    CauchyKernel: f"b*Inv({_CAUCHY})",
 }
 _KERNEL_VALUES_AND_GRADIENTS = {
     EnergyKernel: f"-b*Rsqrt({_SQUARED})*Concat({_SQUARED},x-y)",
     GaussianKernel: f"b*Exp(-g*{_SQUARED})*Concat(IntCst(1),x-y)",
     LaplacianKernel: f"b*Exp(-g*Sqrt({_SQUARED}))*Concat(IntCst(1),Rsqrt({_SQUARED})*(x-y))",
+    CauchyKernel: f"b*Inv({_CAUCHY})*Concat(IntCst(1),Inv({_CAUCHY})*(x-y))",
 }
 _SCORES = {1: f"h-g*Sqrt({_SQUARED})", 2: f"h-g*{_SQUARED}"}
 _COST_GRADIENTS = {1: f"w*Concat(IntCst(1),Rsqrt({_SQUARED})*(x-y))", 2: "w*Concat(IntCst(1),x-y)"}
@@ -69,7 +78,7 @@ class KeopsEngine:
         """Return (N,): sum_j k(x_i, y_j) b_j."""
         total = x.new_zeros(len(x))
         for weight, elementary in kernel.terms():
-            reduction = _kernel_reduction(_KERNEL_VALUES[type(elementary)], _compiled_dimension(x))
+            reduction = _kernel_reduction(_formula(_KERNEL_VALUES, elementary), _compiled_dimension(x))
             sums = self._run(reduction, x, y, b, _parameter(elementary))
             total.add_(sums[:, 0], alpha=weight)
         return total
@@ -81,7 +90,7 @@ class KeopsEngine:
         """Return `kernel_sum` (N,) and its gradient in x_i (N, D)."""
         total, gradient = x.new_zeros(len(x)), torch.zeros_like(x)
         for weight, elementary in kernel.terms():
-            formula = _KERNEL_VALUES_AND_GRADIENTS[type(elementary)]
+            formula = _formula(_KERNEL_VALUES_AND_GRADIENTS, elementary)
             reduction = _kernel_reduction(formula, _compiled_dimension(x))
             sums = self._run(reduction, x, y, b, _parameter(elementary))
             total.add_(sums[:, 0], alpha=weight)
@@ -231,12 +240,21 @@ def _padded(points: Tensor) -> Tensor:
     return pad(points, (0, _compiled_dimension(points) - points.shape[1])).contiguous()
 
 
+def _formula(formulas: Mapping[type[ElementaryKernel], str], kernel: ElementaryKernel) -> str:
+    formula = formulas.get(type(kernel))
+    if formula is None:
+        raise unknown(kernel, KeopsEngine.name)
+    return formula
+
+
 def _parameter(kernel: ElementaryKernel) -> float:
     """Return g of the kernel's formula."""
     if isinstance(kernel, GaussianKernel):
         return 0.5 / kernel.sigma**2
     if isinstance(kernel, LaplacianKernel):
         return 1 / kernel.sigma
+    if isinstance(kernel, CauchyKernel):
+        return 1 / kernel.sigma**2
     return 1.0
 
 
@@ -246,6 +264,8 @@ def _gradient_factor(kernel: ElementaryKernel) -> float:
         return -1 / kernel.sigma**2
     if isinstance(kernel, LaplacianKernel):
         return -1 / kernel.sigma
+    if isinstance(kernel, CauchyKernel):
+        return -2 / kernel.sigma**2
     return 1.0
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from napari_shapereg.errors import InputError
+from napari_shapereg.errors import EngineError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,35 @@ class LaplacianKernel:
 
 
 @dataclass(frozen=True)
+class CauchyKernel:
+    """The Cauchy (rational quadratic) kernel k(x, y) = 1 / (1 + |x - y|^2 / sigma^2).
+
+    Smooth where points coincide, like a Gaussian, and felt from afar: its tail falls off with the square of
+    the distance only.
+
+    Parameters
+    ----------
+    sigma
+        Distance at which it is one half, mm.
+
+    Raises
+    ------
+    InputError
+        When `sigma` is not a finite number above 0.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        """Check the length."""
+        object.__setattr__(self, "sigma", _positive("CauchyKernel: sigma", self.sigma, unit=" mm"))
+
+    def terms(self) -> tuple[Term, ...]:
+        """Return the kernel as one elementary term of weight 1."""
+        return (Term(1.0, self),)
+
+
+@dataclass(frozen=True)
 class SumKernel:
     """A weighted sum of kernels, k = sum_t w_t k_t: for instance several widths at once.
 
@@ -110,7 +139,7 @@ class SumKernel:
             if not isinstance(kernel, Kernel):
                 raise InputError(
                     f"SumKernel: {kernel!r} is not a kernel; give EnergyKernel, GaussianKernel, "
-                    f"LaplacianKernel or SumKernel objects."
+                    f"LaplacianKernel, CauchyKernel or SumKernel objects."
                 )
         weights = tuple(self.weights) or (1.0,) * len(kernels)
         if len(weights) != len(kernels):
@@ -131,7 +160,7 @@ class SumKernel:
         )
 
 
-ElementaryKernel: TypeAlias = EnergyKernel | GaussianKernel | LaplacianKernel
+ElementaryKernel: TypeAlias = EnergyKernel | GaussianKernel | LaplacianKernel | CauchyKernel
 Kernel: TypeAlias = ElementaryKernel | SumKernel
 
 
@@ -140,6 +169,14 @@ class Term(NamedTuple):
 
     weight: float
     kernel: ElementaryKernel
+
+
+def unknown(kernel: object, engine: str) -> EngineError:
+    """Return the error of an engine that was given a kernel which it has no formula for."""
+    return EngineError(
+        f"The {engine} engine has no formula for the kernel {kernel!r}; give EnergyKernel, GaussianKernel, "
+        f"LaplacianKernel, CauchyKernel or SumKernel objects."
+    )
 
 
 def _positive(name: str, value: object, *, unit: str = "") -> float:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    unknown,
+)
 from napari_shapereg.reductions.numba_compile import Limits
 from napari_shapereg.reductions.numba_kernel_sums import (
     SYMMETRIC_TILE,
@@ -21,7 +27,12 @@ from napari_shapereg.reductions.numba_kernel_sums import (
     symmetric_sums,
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
-from napari_shapereg.reductions.numba_profiles import DistanceProfile, GaussianProfile, LaplacianProfile
+from napari_shapereg.reductions.numba_profiles import (
+    CauchyProfile,
+    DistanceProfile,
+    GaussianProfile,
+    LaplacianProfile,
+)
 from napari_shapereg.reductions.numba_softmin import plan_sums, softmin_sums
 from napari_shapereg.reductions.numba_threads import for_all_pairs, for_rows
 
@@ -219,7 +230,11 @@ def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
     if isinstance(kernel, GaussianKernel):
         scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
         return _KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
-    return _KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
+    if isinstance(kernel, LaplacianKernel):
+        return _KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
+    if isinstance(kernel, CauchyKernel):
+        return _KernelUnits(CauchyProfile(), 1 / kernel.sigma, 1.0, -2 / kernel.sigma)
+    raise unknown(kernel, NumbaEngine.name)
 
 
 def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:

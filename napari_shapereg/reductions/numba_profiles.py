@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from napari_shapereg.reductions.numba_arithmetic import exp2, twice_inverse_root
 from napari_shapereg.reductions.numba_compile import code_of
 
@@ -28,7 +30,11 @@ class LaplacianProfile(NamedTuple):
     """2^(-2 r), whose slope is here twice that value times the direction of x - y."""
 
 
-Profile = DistanceProfile | GaussianProfile | LaplacianProfile
+class CauchyProfile(NamedTuple):
+    """1 / (1 + r^2), whose slope is here its square times x - y."""
+
+
+Profile = DistanceProfile | GaussianProfile | LaplacianProfile | CauchyProfile
 
 
 def response(profile: Profile, square: Number) -> tuple[Number, ...]:
@@ -44,13 +50,19 @@ def weigh(
 
 
 @code_of(response)
-def _response(profile: Code, square: Code) -> Code:  # noqa: ARG001
+def _response(profile: Code, square: Code) -> Code:
+    # Of the precision of the points: a plain 1 would turn a quotient into float64.
+    one = np.dtype(str(square)).type(1)
+
     def gaussian(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
         return (exp2(-square),)
 
     def laplacian(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
         inverse = twice_inverse_root(square)
         return exp2(-square * inverse), inverse
+
+    def cauchy(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
+        return (one / (one + square),)
 
     def distance(profile: Profile, square: Number) -> tuple[Number, ...]:  # noqa: ARG001
         return (twice_inverse_root(square),)
@@ -59,6 +71,7 @@ def _response(profile: Code, square: Code) -> Code:  # noqa: ARG001
         DistanceProfile: distance,
         GaussianProfile: gaussian,
         LaplacianProfile: laplacian,
+        CauchyProfile: cauchy,
     }[profile.instance_class]
 
 
@@ -76,8 +89,13 @@ def _weigh(profile: Code, square: Code, shared: Code, weight: Code) -> Code:  # 
         term = weight * shared[0]
         return term, term * shared[1]
 
+    def cauchy(profile: Code, square: Number, shared: Code, weight: Number) -> Code:  # noqa: ARG001
+        term = weight * shared[0]
+        return term, term * shared[0]
+
     return {
         DistanceProfile: distance,
         GaussianProfile: gaussian,
         LaplacianProfile: laplacian,
+        CauchyProfile: cauchy,
     }[profile.instance_class]

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +167,11 @@ def _value(kernel: ElementaryKernel, squared: Tensor) -> Tensor:
         return squared.sqrt().neg_()
     if isinstance(kernel, GaussianKernel):
         return (squared * (-0.5 / kernel.sigma**2)).exp_()
-    return squared.sqrt().mul_(-1 / kernel.sigma).exp_()
+    if isinstance(kernel, LaplacianKernel):
+        return squared.sqrt().mul_(-1 / kernel.sigma).exp_()
+    if isinstance(kernel, CauchyKernel):
+        return (squared * (1 / kernel.sigma**2)).add_(1).reciprocal_()
+    raise unknown(kernel, TorchEngine.name)
 
 
 def _value_and_slope(kernel: ElementaryKernel, squared: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,6 +181,8 @@ def _value_and_slope(kernel: ElementaryKernel, squared: Tensor) -> tuple[Tensor,
         return value, _inverse_distances(squared).neg_()
     if isinstance(kernel, GaussianKernel):
         return value, value * (-1 / kernel.sigma**2)
+    if isinstance(kernel, CauchyKernel):
+        return value, value.square().mul_(-2 / kernel.sigma**2)
     return value, _inverse_distances(squared).mul_(value).mul_(-1 / kernel.sigma)
 
 

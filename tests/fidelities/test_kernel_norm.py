@@ -17,7 +17,13 @@ from scipy.spatial.transform import Rotation
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities import EnergyDistance, KernelNorm
 from napari_shapereg.measures import Measure, measure_from_labels
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel, SumKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    SumKernel,
+)
 from napari_shapereg.reductions.torch_engine import TorchEngine
 from napari_shapereg.volumes.labels import LabelVolume
 
@@ -26,9 +32,10 @@ KERNELS = {
     "energy": (EnergyKernel(), lambda r: -r),
     "Gaussian": (GaussianKernel(7.0), lambda r: np.exp(-(r**2) / (2 * 7.0**2))),
     "Laplacian": (LaplacianKernel(4.0), lambda r: np.exp(-r / 4.0)),
+    "Cauchy": (CauchyKernel(5.0), lambda r: 1 / (1 + (r / 5.0) ** 2)),
     "sum": (
-        SumKernel((GaussianKernel(3.0), LaplacianKernel(20.0)), (0.5, 2.0)),
-        lambda r: 0.5 * np.exp(-(r**2) / 18.0) + 2.0 * np.exp(-r / 20.0),
+        SumKernel((GaussianKernel(3.0), LaplacianKernel(20.0), CauchyKernel(8.0)), (0.5, 2.0, 0.7)),
+        lambda r: 0.5 * np.exp(-(r**2) / 18.0) + 2.0 * np.exp(-r / 20.0) + 0.7 / (1 + r**2 / 64.0),
     ),
 }
 

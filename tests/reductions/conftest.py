@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel
+from napari_shapereg.reductions.kernels import CauchyKernel, EnergyKernel, GaussianKernel, LaplacianKernel
 from napari_shapereg.reductions.selection import get_engine
 
 # The pairwise sums written out as loops over float64 numbers, stable in the log-sum-exp and otherwise plain:
@@ -28,6 +28,9 @@ def _kernel(kernel, difference):
         value = math.exp(-distance / kernel.sigma)
         gradient = -difference / (distance * kernel.sigma) * value if distance > 0 else 0 * difference
         return value, gradient
+    if isinstance(kernel, CauchyKernel):
+        value = kernel.sigma**2 / (kernel.sigma**2 + distance**2)
+        return value, -2 * difference / kernel.sigma**2 * value**2
     values, gradients = zip(*(_kernel(part, difference) for part in kernel.kernels), strict=True)
     return (
         sum(w * value for w, value in zip(kernel.weights, values, strict=True)),

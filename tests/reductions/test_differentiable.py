@@ -7,13 +7,20 @@ import torch
 
 from napari_shapereg.errors import EngineError, InputError
 from napari_shapereg.reductions.differentiable import kernel_sum, nearest, softmin
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel, SumKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    SumKernel,
+)
 from napari_shapereg.reductions.torch_engine import TorchEngine
 
 KERNELS = [
     pytest.param(EnergyKernel(), id="energy"),
     pytest.param(GaussianKernel(0.8), id="gaussian"),
     pytest.param(LaplacianKernel(1.3), id="laplacian"),
+    pytest.param(CauchyKernel(0.9), id="cauchy"),
     pytest.param(SumKernel([GaussianKernel(2.0), EnergyKernel()], [3.0, 0.25]), id="sum"),
 ]
 

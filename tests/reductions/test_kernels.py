@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel, SumKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    SumKernel,
+)
 
 
-@pytest.mark.parametrize("kind", [GaussianKernel, LaplacianKernel])
+@pytest.mark.parametrize("kind", [GaussianKernel, LaplacianKernel, CauchyKernel])
 @pytest.mark.parametrize("sigma", [0, -1.5, math.nan, math.inf, "3", None, True])
 def test_a_length_that_is_no_length_is_refused_by_name_and_value(kind, sigma):
     with pytest.raises(InputError, match=f"{kind.__name__}: sigma is {sigma!r}.* above 0 mm"):
@@ -22,7 +28,7 @@ def test_lengths_may_be_numpy_numbers():
 
 
 def test_elementary_kernels_are_one_term():
-    for kernel in (EnergyKernel(), GaussianKernel(2.0), LaplacianKernel(2.0)):
+    for kernel in (EnergyKernel(), GaussianKernel(2.0), LaplacianKernel(2.0), CauchyKernel(2.0)):
         assert kernel.terms() == ((1.0, kernel),)
 
 

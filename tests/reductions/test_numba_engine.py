@@ -15,7 +15,13 @@ import pytest
 import torch
 
 from napari_shapereg.errors import EngineError
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel, SumKernel
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    SumKernel,
+)
 from napari_shapereg.reductions.numba_arithmetic import exp2, twice_inverse_root
 from napari_shapereg.reductions.numba_engine import NumbaEngine
 from napari_shapereg.reductions.torch_engine import TorchEngine
@@ -23,7 +29,7 @@ from napari_shapereg.reductions.torch_engine import TorchEngine
 # Parity with naive loops on small inputs is in test_parity.py, for every engine. Here is what only large
 # inputs meet (tiles, rows shared out, both ends of a pair at once), against the torch engine in float64.
 REFERENCE = TorchEngine()
-KERNELS = (EnergyKernel(), GaussianKernel(7.0), LaplacianKernel(5.0))
+KERNELS = (EnergyKernel(), GaussianKernel(7.0), LaplacianKernel(5.0), CauchyKernel(6.0))
 
 
 @pytest.fixture
@@ -344,9 +350,10 @@ def processor_time(function):
     [
         lambda engine, x, y, b: engine.kernel_sum_and_gradient(EnergyKernel(), x, y, b),
         lambda engine, x, y, b: engine.kernel_sum_and_gradient(GaussianKernel(5.0), x, y, b),
+        lambda engine, x, y, b: engine.kernel_sum_and_gradient(CauchyKernel(5.0), x, y, b),
         lambda engine, x, y, b: engine.softmin_and_gradient(25.0, 2, x, y, b),
     ],
-    ids=["energy", "gaussian", "softmin"],
+    ids=["energy", "gaussian", "cauchy", "softmin"],
 )
 def test_the_loops_use_vector_registers(call):
     points = cloud(4000).float(), cloud(4000, seed=1).float(), normal(4000).float()

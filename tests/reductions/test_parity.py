@@ -9,12 +9,21 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel, SumKernel
+from napari_shapereg.errors import EngineError
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    SumKernel,
+    Term,
+)
 
 KERNELS = [
     pytest.param(EnergyKernel(), id="energy"),
     pytest.param(GaussianKernel(0.8), id="gaussian"),
     pytest.param(LaplacianKernel(1.3), id="laplacian"),
+    pytest.param(CauchyKernel(0.9), id="cauchy"),
     pytest.param(SumKernel([GaussianKernel(2.0), EnergyKernel()], [3.0, 0.25]), id="sum"),
 ]
 
@@ -87,7 +96,7 @@ def test_nearest_points(bench, naive, dimension):
 def test_six_dimensions(swift_bench, naive):
     x, y, b, w = cloud(9, 6, 0), cloud(11, 6, 1), potential(11, 2), potential(9, 3)
     engine, tensors = swift_bench.engine, swift_bench.tensors
-    for kernel in (EnergyKernel(), GaussianKernel(1.7), LaplacianKernel(1.3)):
+    for kernel in (EnergyKernel(), GaussianKernel(1.7), LaplacianKernel(1.3), CauchyKernel(1.5)):
         expected = naive.kernel_sum(kernel, x, y, b)
         assert_close(engine.kernel_sum_and_gradient(kernel, *tensors(x, y, b)), expected, **EXACT)
     for p in (1, 2):
@@ -149,7 +158,7 @@ def test_single_precision_of_every_primitive(swift_bench, naive):
                   (cloud(15, 3, 0), cloud(21, 3, 1), potential(21, 2), potential(15, 3)))  # fmt: skip
     engine = swift_bench.engine
     x32, y32, b32, w32 = swift_bench.tensors(x, y, b, w, dtype=torch.float32)
-    for kernel in (EnergyKernel(), GaussianKernel(0.8), LaplacianKernel(1.3)):
+    for kernel in (EnergyKernel(), GaussianKernel(0.8), LaplacianKernel(1.3), CauchyKernel(0.9)):
         expected = naive.kernel_sum(kernel, x, y, b)
         assert_close([engine.kernel_sum(kernel, x32, y32, b32)], expected[:1], **SINGLE)
         assert_close(engine.kernel_sum_and_gradient(kernel, x32, y32, b32), expected, **SINGLE)
@@ -170,9 +179,10 @@ def test_single_precision_of_every_primitive(swift_bench, naive):
 def test_coincident_points_pull_nowhere(bench):
     x = np.tile([1.5, -2.0, 7.25], (5, 1))
     b = np.array([1.0, 2.0, -1.0, 0.5, 3.0])
-    for kernel, value in ((EnergyKernel(), 0.0), (GaussianKernel(0.5), 5.5), (LaplacianKernel(0.5), 5.5)):
+    values_at_0 = {EnergyKernel(): 0, GaussianKernel(0.5): 1, LaplacianKernel(0.5): 1, CauchyKernel(0.5): 1}
+    for kernel, value in values_at_0.items():
         values, gradients = bench.engine.kernel_sum_and_gradient(kernel, *bench.tensors(x, x, b))
-        assert_close([values], [np.full(5, value)], **EXACT)
+        assert_close([values], [np.full(5, value * 5.5)], **EXACT)
         assert torch.all(gradients == 0)
     for p in (1, 2):
         values, gradients = bench.engine.softmin_and_gradient(0.1, p, *bench.tensors(x, x, np.zeros(5)))
@@ -208,6 +218,8 @@ def test_one_point_each(bench):
     result = bench.engine.kernel_sum_and_gradient(LaplacianKernel(5.0), *arguments)
     k = 2 * math.exp(-1)
     assert_close(result, [[k], [[0.6 * k / 5, 0.8 * k / 5, 0.0]]], **EXACT)
+    result = bench.engine.kernel_sum_and_gradient(CauchyKernel(5.0), *arguments)
+    assert_close(result, [[1.0], [[3 / 25, 4 / 25, 0.0]]], **EXACT)
     # One score has no softness: C - epsilon h.
     assert_close(
         bench.engine.softmin_and_gradient(0.5, 1, *arguments), [[5.0 - 1.0], [[-0.6, -0.8, 0.0]]], **EXACT
@@ -286,6 +298,20 @@ def test_distances_beyond_every_width_leave_nothing_but_zeros(bench):
 # ------------------------------------------------------------------------------------------ what is handed in
 
 
+class Triangle:
+    """A kernel that no engine has heard of."""
+
+    def terms(self):
+        return (Term(1.0, self),)
+
+
+@pytest.mark.parametrize("method", ["kernel_sum", "kernel_sum_and_gradient"])
+def test_an_unknown_kernel_is_refused_and_never_taken_for_another(bench, method):
+    arguments = bench.tensors(cloud(5, 3, 0), cloud(6, 3, 1), potential(6, 2))
+    with pytest.raises(EngineError, match=f"The {bench.engine.name} engine has no formula for .*Triangle"):
+        getattr(bench.engine, method)(Triangle(), *arguments)
+
+
 def test_strides_do_not_matter(bench):
     x, y, b = bench.tensors(cloud(14, 3, 0), cloud(22, 3, 1), potential(22, 2))
     loose = [
@@ -361,6 +387,7 @@ def test_kernel_sums_of_any_size(swift_bench, naive, dtype, situation):
         (EnergyKernel(), extent, 1),
         (GaussianKernel(length), 1, 1 / length),
         (LaplacianKernel(length), 1, 1 / length),
+        (CauchyKernel(length), 1, 1 / length),
     ):
         values, gradients = naive.kernel_sum(kernel, x, y, b)
         result = swift_bench.engine.kernel_sum_and_gradient(kernel, *arguments)
