@@ -10,15 +10,19 @@ from napari_shapereg.fidelities.kernel_norm import EnergyDistance, KernelNorm
 from napari_shapereg.fidelities.sinkhorn import SinkhornDivergence
 from napari_shapereg.fidelities.softmin_fidelity import SoftMin
 from napari_shapereg.fidelities.surfaces import Currents, OrientedVarifold, UnorientedVarifold
-from napari_shapereg.reductions.kernels import GaussianKernel, LaplacianKernel
+from napari_shapereg.reductions.kernels import CauchyKernel, GaussianKernel, LaplacianKernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_shapereg.fidelities.fidelity import Fidelity
+    from napari_shapereg.reductions.kernels import Kernel
 
 FidelityName = Literal[
     "energy",
     "gaussian",
     "laplacian",
+    "cauchy",
     "softmin",
     "hausdorff",
     "sinkhorn",
@@ -31,6 +35,11 @@ BLURRED: frozenset[FidelityName] = frozenset({"softmin", "hausdorff", "sinkhorn"
 """Those whose length is a blur, and whose cost has an exponent."""
 OF_SURFACES: frozenset[FidelityName] = frozenset({"currents", "oriented_varifold", "unoriented_varifold"})
 """Those that compare normals: both measures must be surfaces."""
+_KERNELS: dict[str, Callable[[float], Kernel]] = {
+    "gaussian": GaussianKernel,
+    "laplacian": LaplacianKernel,
+    "cauchy": CauchyKernel,
+}
 
 
 def named_fidelity(
@@ -43,8 +52,8 @@ def named_fidelity(
     name : str
         One of `NAMES`.
     length : float
-        σ of a Gaussian, Laplacian, current or varifold, or the blur of a SoftMin, Hausdorff or Sinkhorn
-        divergence, mm. The energy distance has none.
+        σ of a Gaussian, Laplacian, Cauchy, current or varifold, or the blur of a SoftMin, Hausdorff or
+        Sinkhorn divergence, mm. The energy distance has none.
     p : {1, 2}
         Exponent of the cost of those that have a blur.
     reach : float, optional
@@ -68,10 +77,8 @@ def named_fidelity(
 
 def _of_kernel(name: FidelityName, length: float, engine: str) -> Fidelity:
     match name:
-        case "gaussian":
-            return KernelNorm(GaussianKernel(length), engine=engine)
-        case "laplacian":
-            return KernelNorm(LaplacianKernel(length), engine=engine)
+        case "energy":
+            return EnergyDistance(engine=engine)
         case "currents":
             return Currents(GaussianKernel(length), engine=engine)
         case "oriented_varifold":
@@ -79,7 +86,7 @@ def _of_kernel(name: FidelityName, length: float, engine: str) -> Fidelity:
         case "unoriented_varifold":
             return UnorientedVarifold(GaussianKernel(length), engine=engine)
         case _:
-            return EnergyDistance(engine=engine)
+            return KernelNorm(_KERNELS[name](length), engine=engine)
 
 
 def _blurred(name: FidelityName, blur: float, p: int, reach: float | None, engine: str) -> Fidelity:
