@@ -9,6 +9,7 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, PushButton, Widget
 from napari.layers import Image, Labels, Layer, Points, Surface, Vectors
 from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
 
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.plugin.frames import drawn_in
@@ -133,14 +134,14 @@ class TransformDock(Container[Widget]):
         kept = known(source)
         return maps_of_result(kept["result"]) if "result" in kept else maps_of_transform(kept["transform"])
 
-    def _done(self, made: LayerData | ShapeRegError) -> None:
+    def _done(self, made: LayerData | str) -> None:
         self.apply.enabled = True
         self.apply.text = "Apply"
-        with telling():
-            if isinstance(made, ShapeRegError):
-                raise made
-            data, kwargs, kind = made
-            self.viewer.add_layer(Layer.create(data, kwargs, kind))
+        if isinstance(made, str):
+            show_error(made)
+            return
+        data, kwargs, kind = made
+        self.viewer.add_layer(Layer.create(data, kwargs, kind))
 
     def _layers(self, _widget: object = None) -> list[Layer]:
         return [layer for layer in self.viewer.layers if isinstance(layer, WARPABLE)]
@@ -163,9 +164,9 @@ class TransformDock(Container[Widget]):
 
 def _warped_or_reason(
     layer: Layer, maps: MapPair, direction: Direction, grid: ImageGrid | None, drawn: DisplayFrame | None
-) -> LayerData | ShapeRegError:
-    # Returned, not raised: napari would show the traceback of what a worker raises.
+) -> LayerData | str:
+    # The reason is returned, not raised: napari would show the traceback of what a worker raises.
     try:
         return warp_layer(layer, maps, direction, grid=grid, drawn=drawn)
     except ShapeRegError as error:
-        return error
+        return str(error)

@@ -15,11 +15,12 @@ def test_the_unmirrored_camera_shows_right_handed_space_as_it_is():
     frames.unmirror(viewer)
 
     # napari gives z, y, x
-    forward, up = (np.array(way)[::-1] for way in (viewer.scene.camera.view_direction, viewer.scene.camera.up_direction))
+    camera = viewer.scene.camera
+    forward, up = (np.array(way)[::-1] for way in (camera.view_direction, camera.up_direction))
     to_the_right = np.cross(forward, up)
     # and draws x to the right, whatever the depth axis does
     np.testing.assert_allclose(to_the_right, [1, 0, 0], atol=1e-12)
-    assert viewer.scene.camera.orientation2d == ("down", "right")
+    assert camera.orientation2d == ("down", "right")
 
 
 def test_the_frame_in_use_is_that_of_the_active_layer_else_of_the_first(monkeypatch, volume):
