@@ -1,0 +1,299 @@
+"""Which layers, and which of their labels: the top of the registration dock."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QListWidget, QListWidgetItem, QToolButton, QWidget
+
+from napari_shapereg.errors import ShapeRegError
+from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from napari_shapereg.plugin.pairs import LabelRow
+
+_EDITED = ("paint", "labels_update", "data", "scale", "translate", "affine")
+"""Events of a layer after which it holds another shape."""
+_PATIENCE = 400
+"""Milliseconds without a stroke of the brush before the labels are looked for again."""
+_MOST_LINES = 6
+
+
+class PairPanel(QWidget):
+    """Two layers to choose, and a list of their labels to check.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    """
+
+    changed = Signal()
+    """Other layers, other labels, or other voxels in them."""
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.rows: tuple[LabelRow, ...] = ()
+        self.reason = ""
+        self.version = 0
+        self._watched: list[weakref.ref[Labels]] = []
+        self._listed: list[str] | None = None
+        self._wanted: tuple[int, ...] | None = None
+        self._job: Job | None = None
+        self._chosen: dict[QComboBox, weakref.ref[Labels] | None] = {}
+        self._build()
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_PATIENCE)
+        self._soon.timeout.connect(self._read_labels)
+        for event in (
+            viewer.layers.events.inserted,
+            viewer.layers.events.removed,
+            viewer.layers.events.reordered,
+        ):
+            event.connect(self._on_layers)
+        self._on_layers()
+
+    # ------------------------------------------------------------------------------------------------ values
+
+    @property
+    def moving(self) -> Labels | None:
+        """The layer to move."""
+        return self._layer_of(self._moving)
+
+    @property
+    def fixed(self) -> Labels | None:
+        """The layer to move it onto."""
+        return self._layer_of(self._fixed)
+
+    @property
+    def labels(self) -> tuple[int, ...] | None:
+        """The checked labels; None where all labels of both layers are, which have the same ones."""
+        checked = self.checked
+        return None if checked == tuple(row.label for row in self.rows) else checked
+
+    @property
+    def checked(self) -> tuple[int, ...]:
+        """The checked labels, ascending."""
+        items = (self._list.item(number) for number in range(self._list.count()))
+        states = [item.checkState() if item else Qt.CheckState.Unchecked for item in items]
+        return tuple(
+            row.label for row, state in zip(self.rows, states, strict=False) if state == Qt.CheckState.Checked
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to register."""
+        return not self.reason and bool(self.checked)
+
+    @property
+    def why_not(self) -> str:
+        """Why there is nothing to register, or empty."""
+        if self.reason:
+            return self.reason
+        return "" if self.checked else "Check at least one label that both layers have."
+
+    def choose(self, moving: Labels, fixed: Labels) -> None:
+        """Choose two layers."""
+        for box, layer in ((self._moving, moving), (self._fixed, fixed)):
+            self._chosen[box] = weakref.ref(layer)
+        self._listed = None
+        self._on_layers()
+
+    def check(self, labels: tuple[int, ...] | None) -> None:
+        """Check these labels, or all, now and when the labels of other layers arrive."""
+        self._wanted = labels
+        self._fill()
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer and its layers."""
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.disconnect(self._on_layers)
+        self._unwatch()
+
+    # ------------------------------------------------------------------------------------------------ layers
+
+    def _layer_of(self, box: QComboBox) -> Labels | None:
+        chosen = self._chosen.get(box)
+        layer = chosen() if chosen else None
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def _on_layers(self, _event: object = None) -> None:
+        layers = label_layers(self._viewer.layers)
+        listed = [layer.name for layer in layers]
+        if listed == self._listed:
+            return
+        self._listed = listed
+        before = self.moving, self.fixed
+        usual = default_pair(layers)
+        for box, fallback, current in zip((self._moving, self._fixed), usual, before, strict=True):
+            layer = current if current in layers else fallback
+            self._chosen[box] = None if layer is None else weakref.ref(layer)
+        if self.moving is self.fixed and len(layers) > 1:
+            other = next(layer for layer in layers if layer is not self.moving)
+            self._chosen[self._fixed] = weakref.ref(other)
+        for box in (self._moving, self._fixed):
+            chosen = self._layer_of(box)
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItems(listed)
+                box.setCurrentIndex(layers.index(chosen) if chosen is not None else -1)
+        self._watch(layers)
+        if (self.moving, self.fixed) != before or (not self.rows and self._job is None):
+            self._on_chosen()
+
+    def _on_activated(self) -> None:
+        layers = label_layers(self._viewer.layers)
+        for box in (self._moving, self._fixed):
+            row = box.currentIndex()
+            self._chosen[box] = weakref.ref(layers[row]) if 0 <= row < len(layers) else None
+        self._on_chosen()
+
+    def _swap(self) -> None:
+        moving, fixed = self.moving, self.fixed
+        if moving is not None and fixed is not None:
+            self.choose(fixed, moving)
+            self._on_chosen()
+
+    def _on_chosen(self) -> None:
+        self.version += 1
+        self._read_labels()
+
+    def _on_edited(self, _event: object = None) -> None:
+        self.version += 1
+        self._soon.start()
+
+    def _watch(self, layers: list[Labels]) -> None:
+        watched = [reference() for reference in self._watched]
+        for layer in layers:
+            if layer in watched:
+                continue
+            self._watched.append(weakref.ref(layer))
+            layer.events.name.connect(self._on_layers)
+            for name in _EDITED:
+                layer.events[name].connect(self._on_edited)
+
+    def _unwatch(self) -> None:
+        for reference in self._watched:
+            layer = reference()
+            if layer is None:
+                continue
+            layer.events.name.disconnect(self._on_layers)
+            for name in _EDITED:
+                layer.events[name].disconnect(self._on_edited)
+        self._watched = []
+
+    # ------------------------------------------------------------------------------------------------ labels
+
+    def _read_labels(self) -> None:
+        moving, fixed = self.moving, self.fixed
+        if self._job is not None:
+            self._job.drop()
+            self._job = None
+        if moving is None or fixed is None or moving is fixed:
+            self._show((), "Two labels layers are needed: open them, or take a sample (File > Open Sample).")
+            return
+
+        def rows() -> tuple[tuple[LabelRow, ...], str]:
+            try:
+                return label_rows(read_pair(moving, fixed)), ""
+            except ShapeRegError as error:
+                return (), str(error)
+
+        self._job = Job(rows, lambda found: self._show(*found), parent=self)
+
+    def _show(self, rows: tuple[LabelRow, ...], reason: str) -> None:
+        self._job = None
+        self.rows, self.reason = rows, reason
+        if rows and not any(row.shared for row in rows):
+            self.reason = "The two layers have no label in common: relabel one of them."
+        self._fill()
+
+    def _fill(self) -> None:
+        with QSignalBlocker(self._list):
+            self._list.clear()
+            for row in self.rows:
+                self._list.addItem(self._item(row))
+        lines = max(1, min(_MOST_LINES, len(self.rows)))
+        self._list.setFixedHeight(lines * (self._list.sizeHintForRow(0) if self.rows else 18) + 6)
+        self._list.setVisible(bool(self.rows))
+        self._note.setText(self.reason)
+        self._note.setVisible(bool(self.reason))
+        self.changed.emit()
+
+    def _item(self, row: LabelRow) -> QListWidgetItem:
+        item = QListWidgetItem(row.title)
+        swatch = QPixmap(12, 12)
+        swatch.fill(QColor.fromRgbF(*row.color))
+        item.setIcon(QIcon(swatch))
+        checked = row.shared and (self._wanted is None or row.label in self._wanted)
+        if row.shared:
+            item.setFlags(
+                Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+            )
+        else:
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+        item.setToolTip(row.reason or "Unchecked, it is left out.")
+        item.setCheckState(Qt.CheckState.Checked if checked else Qt.CheckState.Unchecked)
+        return item
+
+    def _on_checked(self) -> None:
+        checked = self.checked
+        self._wanted = None if checked == tuple(row.label for row in self.rows if row.shared) else checked
+        self.changed.emit()
+
+    # ------------------------------------------------------------------------------------------------- build
+
+    def _build(self) -> None:
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setVerticalSpacing(3)
+        layout.setColumnStretch(1, 1)
+        self._moving, self._fixed = (
+            self._box(layout, row, title, tip)
+            for row, (title, tip) in enumerate(
+                (
+                    ("&Moving", "The labels layer that is moved."),
+                    ("&Fixed", "The labels layer that it is moved onto."),
+                )
+            )
+        )
+        swap = QToolButton()
+        swap.setText("⇅")
+        swap.setToolTip("Exchange moving and fixed")
+        swap.setAccessibleName("Exchange moving and fixed")
+        swap.clicked.connect(self._swap)
+        layout.addWidget(swap, 0, 2, 2, 1)
+        title = QLabel("&Labels")
+        title.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._list = QListWidget()
+        self._list.setIconSize(QSize(12, 12))
+        self._list.setAccessibleName("Labels to register")
+        self._list.itemChanged.connect(self._on_checked)
+        title.setBuddy(self._list)
+        layout.addWidget(title, 2, 0)
+        layout.addWidget(self._list, 2, 1, 1, 2)
+        self._note = QLabel()
+        self._note.setWordWrap(True)
+        layout.addWidget(self._note, 3, 0, 1, 3)
+
+    def _box(self, layout: QGridLayout, row: int, title: str, tip: str) -> QComboBox:
+        box, label = QComboBox(), QLabel(title)
+        box.setToolTip(tip)
+        box.setAccessibleName(title.replace("&", ""))
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(10)
+        box.activated.connect(self._on_activated)
+        label.setBuddy(box)
+        layout.addWidget(label, row, 0)
+        layout.addWidget(box, row, 1)
+        self._chosen[box] = None
+        return box

@@ -1,0 +1,296 @@
+"""The dock that registers two labels layers. It only binds: the work lies behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_shapereg.plugin.arrows_panel import ArrowsPanel
+from napari_shapereg.plugin.controller import RegistrationController
+from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.machine import devices_of_machine, examine_machine
+from napari_shapereg.plugin.notifications import telling
+from napari_shapereg.plugin.pair_panel import PairPanel
+from napari_shapereg.plugin.pairs import read_pair
+from napari_shapereg.plugin.preferences import Preferences, preferences
+from napari_shapereg.plugin.result_panel import ResultPanel
+from napari_shapereg.plugin.run_panel import RunPanel
+from napari_shapereg.plugin.settings_form import PRESETS, SettingsForm
+from napari_shapereg.plugin.settings_widget import Fold, SettingsWidget
+from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sides_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import napari
+    from napari.layers import Labels
+
+    from napari_shapereg.plugin.machine import Machine
+    from napari_shapereg.plugin.snippets import Side
+    from napari_shapereg.plugin.tasks import Finished
+    from napari_shapereg.registration import RegistrationSettings
+
+    _Snippet = Callable[[tuple[Side, Side], RegistrationSettings], str]
+
+_PRESETS = {
+    "fast": ("Fast", "A coarse lattice: seconds."),
+    "balanced": ("Balanced", "The default."),
+    "accurate": ("Accurate", "A fine lattice: several times as long."),
+}
+_JSON = "Settings (*.json)"
+
+
+class RegistrationDock(QWidget):
+    """Choose two labels layers, look at the arrows, register.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.controller = RegistrationController(napari_viewer)
+        chosen = _preferences()
+        self.controller.most_arrows = chosen.max_arrows
+        self.form = SettingsForm(chosen.preset, devices_of_machine())
+        self._closed = False
+        self._docked = False
+        with telling():
+            self.form.put("device", chosen.device)
+            self.form.put("engine", chosen.engine)
+        self._build()
+        self.pair.changed.connect(self._on_pair)
+        self.settings_widget.changed.connect(self._on_settings)
+        self.run.finished.connect(self._on_finished)
+        napari_viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        self._on_pair()
+        Job(examine_machine, self._on_machine, parent=self)
+
+    def settings(self) -> RegistrationSettings:
+        """Return the settings as they are now, with the checked labels."""
+        return self.form.settings.changed(labels=self.pair.labels)
+
+    # ------------------------------------------------------------------------------------------------ events
+
+    def _on_pair(self) -> None:
+        reason = self.pair.why_not
+        self.arrows.enable(reason=reason)
+        self.run.enable(reason=reason)
+        for button in (self.python, self.command):
+            button.setEnabled(not reason)
+        self.arrows.follow()
+
+    def _on_settings(self, _place: str) -> None:
+        self._show_preset()
+        self.arrows.follow()
+
+    def _on_preset(self) -> None:
+        self.form.choose_preset(self.preset.currentData())
+        self.settings_widget.refresh()
+        self._on_settings("")
+
+    def _on_machine(self, machine: Machine) -> None:
+        self.form.machine = machine
+        self.settings_widget.refresh()
+
+    def _on_finished(self, outcome: tuple[Finished, Labels]) -> None:
+        self.arrows.clear()
+        self.result.show_result(*outcome)
+
+    def _on_ndisplay(self) -> None:
+        if not self.controller.path_shown:
+            self.result.raise_path()
+
+    def _load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load settings", "", _JSON)
+        if path:
+            self.load_settings(path)
+
+    def load_settings(self, path: str | Path) -> None:
+        """Take the settings of a JSON file, labels included."""
+        with telling():
+            self.form.read(path)
+            self.pair.check(self.form.settings.labels)
+            self.settings_widget.refresh()
+            self._on_settings("")
+
+    def _save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save settings", "settings.json", _JSON)
+        if path:
+            self.save_settings(path)
+
+    def save_settings(self, path: str | Path) -> None:
+        """Write the settings, with the checked labels, as the JSON that the command line takes."""
+        with telling():
+            whole = SettingsForm(self.form.preset)
+            whole.settings = self.settings()
+            whole.write(path)
+
+    def _copy_python(self) -> None:
+        self._copy(lambda sides, settings: as_python(sides, settings, self.form.preset), "Python")
+
+    def _copy_command(self) -> None:
+        folder = settings_folder()
+        self._copy(
+            lambda sides, settings: as_command(sides, settings, self.form.preset, folder), "The command line"
+        )
+
+    def _copy(self, make: _Snippet, what: str) -> None:
+        moving, fixed = self.pair.moving, self.pair.fixed
+        if moving is None or fixed is None:
+            return
+        settings = self.settings()
+
+        def show(sides: tuple[Side, Side]) -> None:
+            with telling():
+                text = make(sides, settings)
+                clipboard = QApplication.clipboard()
+                if clipboard is not None:
+                    clipboard.setText(text)
+                show_info(f"{what} is in the clipboard.")
+
+        Job(lambda: sides_of(read_pair(moving, fixed)), show, parent=self)
+
+    # ------------------------------------------------------------------------------------------------- close
+
+    def event(self, event: QEvent | None) -> bool:
+        """Close down when the dock around this widget is closed."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                QTimer.singleShot(0, self._on_undocked)
+        return super().event(event)
+
+    def _on_undocked(self) -> None:
+        if self.parent() is None:
+            self.close_down()
+            self.deleteLater()
+
+    def close_down(self) -> None:
+        """Cancel what is under way, and leave the viewer with its results alone."""
+        if self._closed:
+            return
+        self._closed = True
+        for panel in (self.arrows, self.run, self.result):
+            panel.close_down()
+        self.pair.disconnect_viewer()
+        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self.controller.close()
+
+    # ------------------------------------------------------------------------------------------------- build
+
+    def _build(self) -> None:
+        self.pair = PairPanel(self.viewer)
+        self.in_3d = QCheckBox("&3-D view")
+        self.in_3d.setChecked(True)
+        self.in_3d.setToolTip(
+            "Turn the viewer to 3-D while arrows or a run are shown: surfaces stand for the labels."
+        )
+        self.arrows = ArrowsPanel(self.controller, self.pair, self.settings, self.in_3d.isChecked)
+        self.run = RunPanel(self.controller, self.pair, self.settings, self.in_3d.isChecked)
+        self.result = ResultPanel(self.controller)
+        self.settings_widget = SettingsWidget(self.form)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(6)
+        for part in (self.pair, self._preset_row(), self._settings_fold(), _line(), self.arrows, _line()):
+            layout.addWidget(part)
+        for part in (self.run, self.result):
+            layout.addWidget(part)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(inside)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(scroll)
+        self.setMinimumWidth(340)
+
+    def _preset_row(self) -> QWidget:
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.preset, title = QComboBox(), QLabel("&Preset")
+        for name in PRESETS:
+            text, tip = _PRESETS[name]
+            self.preset.addItem(text, name)
+            self.preset.setItemData(self.preset.count() - 1, tip, 3)  # Qt.ToolTipRole
+        self.preset.setToolTip(
+            "How fine the map is, and how long it takes. Choosing one resets the settings below."
+        )
+        self.preset.activated.connect(self._on_preset)
+        title.setBuddy(self.preset)
+        layout.addWidget(title)
+        layout.addWidget(self.preset, 1)
+        layout.addWidget(self.in_3d)
+        self._show_preset()
+        return row
+
+    def _settings_fold(self) -> Fold:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.settings_widget)
+        buttons = QGridLayout()
+        self.python, self.command = QPushButton("Copy as Python"), QPushButton("Copy as command line")
+        load, save = QPushButton("Load…"), QPushButton("Save…")
+        for place, (button, tip, clicked) in enumerate(
+            (
+                (load, "Take the settings of a JSON file.", self._load),
+                (
+                    save,
+                    "Write the settings as the JSON that `shapereg register --settings` takes.",
+                    self._save,
+                ),
+                (self.python, "Copy a Python program that does what Register does.", self._copy_python),
+                (self.command, "Copy a command line that does what Register does.", self._copy_command),
+            )
+        ):
+            button.setToolTip(tip)
+            button.clicked.connect(clicked)
+            buttons.addWidget(button, place // 2, place % 2)
+        layout.addLayout(buttons)
+        self.fold = Fold("Settings", content)
+        return self.fold
+
+    def _show_preset(self) -> None:
+        self.preset.setCurrentIndex(self.preset.findData(self.form.preset))
+        changed = "" if self.form.as_preset else " (changed)"
+        for row in range(self.preset.count()):
+            here = changed if row == self.preset.currentIndex() else ""
+            self.preset.setItemText(row, _PRESETS[self.preset.itemData(row)][0] + here)
+
+
+def _preferences() -> Preferences:
+    with telling():
+        return preferences()
+    return Preferences()
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

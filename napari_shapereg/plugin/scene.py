@@ -1,0 +1,189 @@
+"""Two shapes in 3-D: surfaces stand for the labels, which napari would draw as blocks that hide all else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from napari.utils.colormaps import label_colormap
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.measures import surface_from_labels
+from napari_shapereg.plugin.layers import surface_layer
+from napari_shapereg.plugin.removal import remove_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_shapereg.plugin.display_frame import DisplayFrame
+    from napari_shapereg.plugin.layers import LayerData
+    from napari_shapereg.volumes import LabelVolume
+
+MOST_FACES = 60_000
+"""Of one label's surface, which must be quick to turn around."""
+
+_LOOK = (0.45, 0.8, -0.4)
+"""View direction in LPS: from the front, the right and above."""
+_UP = (0.0, 0.0, 1.0)
+_BOUND = 1 << 22
+"""Largest box of bins that a surface is cut from."""
+_COARSER = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The surfaces of some labels of a volume.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float64 array
+        LPS mm.
+    faces : (F, 3) int64 array
+    labels : (V,) int64 array
+        Which label each vertex belongs to.
+    colors : (V, 4) float32 array
+        Those of the labels, opaque.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    colors: NDArray[np.float32]
+
+
+def shape_of(volume: LabelVolume, labels: Sequence[int], most_faces: int = MOST_FACES) -> Shape:
+    """Return the surfaces of labels, in bins where voxels would make too many triangles.
+
+    Parameters
+    ----------
+    volume : LabelVolume
+    labels : sequence of int
+        At least one; all present.
+    most_faces : int
+        Of one label, as far as bins do not lose what is thin.
+    """
+    meshes = [_mesh(volume, label, most_faces) for label in labels]
+    sizes = [len(vertices) for vertices, _ in meshes]
+    starts = np.cumsum([0, *sizes[:-1]])
+    owners = np.repeat(np.array(labels, dtype=np.int64), sizes)
+    return Shape(
+        np.concatenate([vertices for vertices, _ in meshes]),
+        np.concatenate([faces + start for (_, faces), start in zip(meshes, starts, strict=True)]),
+        owners,
+        label_colors(volume, owners),
+    )
+
+
+def label_colors(volume: LabelVolume, labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return the (N, 4) colours of labels: the volume's, or those that napari gives to labels."""
+    found, which = np.unique(labels, return_inverse=True)
+    others = label_colormap()
+    table = [
+        (*volume.colors[label], 1.0) if label in volume.colors else others.map(label)
+        for label in found.tolist()
+    ]
+    return np.array(table, dtype=np.float32).reshape(-1, 4)[which]
+
+
+def _mesh(volume: LabelVolume, label: int, most_faces: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    edge = min(max(volume.grid.spacing), 2 * min(volume.grid.spacing))
+    box = volume.bounding_box(label)
+    voxels = math.prod(span.stop - span.start for span in box)
+    while voxels > _BOUND * math.prod(_bins(volume, edge)):
+        edge *= _COARSER
+    try:
+        mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
+        while len(mesh.faces) > most_faces:
+            edge *= _COARSER
+            mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
+    except InputError:
+        # Thinner than half of such a bin.
+        mesh = surface_from_labels(volume, label)
+    return mesh.vertices.numpy(), mesh.faces.numpy()
+
+
+def _bins(volume: LabelVolume, edge: float) -> tuple[int, int, int]:
+    """Return the voxels (x, y, z) of a bin whose edges are about so long, mm."""
+    x, y, z = (max(1, round(edge / length)) for length in volume.grid.spacing)
+    return (x, y, z)
+
+
+class Scene:
+    """The viewer turned to 3-D for a pair of shapes, and turned back as it was.
+
+    Labels layers are hidden while the scene is on. It ends by itself when somebody turns the viewer to 2-D,
+    where surfaces are invisible.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._hidden: list[Labels] = []
+        self._surfaces: list[Layer] = []
+        self._before: tuple[int, tuple[float, ...], float] | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether the scene is shown."""
+        return self._before is not None
+
+    def turn(self, frame: DisplayFrame) -> None:
+        """Turn the viewer to 3-D and hide the labels."""
+        viewer = self._viewer
+        if self._before is None:
+            self._before = (viewer.dims.ndisplay, tuple(viewer.camera.center), viewer.camera.zoom)
+            viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        for layer in viewer.layers:
+            if isinstance(layer, Labels) and layer.visible:
+                layer.visible = False
+                self._hidden.append(layer)
+        if viewer.dims.ndisplay == 2:
+            viewer.dims.ndisplay = 3
+            viewer.reset_view()
+            look, up = frame.turn_to_display([_LOOK, _UP]).tolist()
+            viewer.camera.set_view_direction(look, up)
+
+    def add(self, frame: DisplayFrame, name: str, shape: Shape, *, solid: bool) -> None:
+        """Show a shape until the scene ends: solid, or as a veil that others show through."""
+        if self.on:
+            layer = self._viewer.add_layer(Layer.create(*_surface(shape, frame, name, solid=solid)))
+            self._surfaces.append(layer)
+
+    def leave(self) -> None:
+        """Take the shapes away and turn the viewer back; layers that were removed meanwhile stay away."""
+        if self._before is None:
+            return
+        viewer = self._viewer
+        ndisplay, center, zoom = self._before
+        self._before = None
+        viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        remove_layers(viewer, self._surfaces)
+        self._surfaces = []
+        if viewer.dims.ndisplay != ndisplay:
+            viewer.dims.ndisplay = ndisplay
+            viewer.camera.center, viewer.camera.zoom = center, zoom
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden = []
+
+    def _on_ndisplay(self) -> None:
+        if self._viewer.dims.ndisplay == 2:
+            self.leave()
+
+
+def _surface(shape: Shape, frame: DisplayFrame, name: str, *, solid: bool) -> LayerData:
+    look: dict[str, Any] = (
+        {"shading": "smooth", "opacity": 1.0}
+        if solid
+        else {"opacity": 0.25, "blending": "translucent_no_depth"}
+    )
+    return surface_layer(shape.vertices, shape.faces, frame, name, vertex_colors=shape.colors, **look)

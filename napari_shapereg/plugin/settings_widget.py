@@ -1,0 +1,293 @@
+"""The form of the settings as widgets: they only show a `SettingsForm` and put what is typed into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_shapereg.plugin.notifications import telling
+from napari_shapereg.plugin.settings_form import CHOICES, SettingsForm, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_shapereg.plugin.settings_form import Option
+
+_LONGEST = 1e4  # mm
+
+
+class Fold(QWidget):
+    """A title that shows and hides what is below it."""
+
+    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.content = content
+        self._button = QToolButton()
+        self._button.setText(title)
+        self._button.setCheckable(True)
+        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._button.setArrowType(Qt.ArrowType.RightArrow)
+        self._button.setAutoRaise(True)
+        self._button.toggled.connect(self._on_toggled)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._button)
+        layout.addWidget(content)
+        content.hide()
+
+    def unfold(self, *, yes: bool = True) -> None:
+        """Show, or hide, what is below the title."""
+        self._button.setChecked(yes)
+
+    def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - Qt's signal
+        self._button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        self.content.setVisible(shown)
+
+
+class ChoiceBox(QComboBox):
+    """A combo box whose options can be disabled, each with the reason as its tooltip."""
+
+    def __init__(self, options: Sequence[Option], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tips = [option.tip for option in options]
+        for option in options:
+            self.addItem(option.title, option.value)
+        self.show_reasons({})
+        # A long title must not make the dock wide.
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+
+    def show_value(self, value: object) -> None:
+        """Select the option of a value."""
+        self.setCurrentIndex(self.findData(value))
+
+    def show_reasons(self, reasons: dict[object, str]) -> None:
+        """Disable the options that have a reason."""
+        model = self.model()
+        if not isinstance(model, QStandardItemModel):
+            return
+        for row, tip in enumerate(self._tips):
+            reason = reasons.get(self.itemData(row), "")
+            item = model.item(row)
+            if item is not None:
+                item.setEnabled(not reason)
+                item.setToolTip(reason or tip)
+
+
+class _Row:
+    """One place of the settings: its widget, and how a value gets in and out."""
+
+    def __init__(self, place: str, widget: QWidget, tip: str, show: Callable[[Any], None]) -> None:
+        self.place, self.widget, self.tip, self.show = place, widget, tip, show
+        self.label = QLabel()
+
+
+class SettingsWidget(QWidget):
+    """Everything below the preset.
+
+    Parameters
+    ----------
+    form : SettingsForm
+    """
+
+    changed = Signal(str)
+    """A value was changed; carries its place."""
+
+    def __init__(self, form: SettingsForm, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.form = form
+        self._rows: dict[str, _Row] = {}
+        self._showing = False
+        self._stages: dict[str, QCheckBox] = {}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(12, 0, 0, 4)
+        layout.setVerticalSpacing(3)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._add_rows()
+        self.refresh()
+
+    def widget(self, place: str) -> QWidget:
+        """Return the widget of a place."""
+        return self._rows[place].widget
+
+    def refresh(self) -> None:
+        """Show the form: its values, and what cannot be chosen."""
+        reasons = self.form.reasons()
+        self._showing = True
+        for row in self._rows.values():
+            value = self.form.value(row.place)
+            reason = reasons.get(row.place, "")
+            if value is not None or isinstance(row.widget, QDoubleSpinBox):
+                row.show(value)
+            if isinstance(row.widget, ChoiceBox):
+                prefix = f"{row.place}="
+                row.widget.show_reasons(
+                    {
+                        _typed(key[len(prefix) :]): why
+                        for key, why in reasons.items()
+                        if key.startswith(prefix)
+                    }
+                )
+            for part in (row.widget, row.label):
+                part.setEnabled(not reason)
+                part.setToolTip(reason or row.tip)
+        for stage, box in self._stages.items():
+            box.setChecked(getattr(self.form.settings, stage) is not None)
+        self._showing = False
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Let the wheel scroll the dock where the widget under it was not chosen."""
+        wheel = event is not None and event.type() == QEvent.Type.Wheel
+        if event is not None and wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _add_rows(self) -> None:
+        self._add_stage(
+            "measures", "Global stage", "A flow that descends the fidelity between coarse points."
+        )
+        self._add_choice(
+            "measures.fidelity.name", "Fidelity", "What the arrows and the global stage descend."
+        )
+        self._add_length(
+            "measures.fidelity.length",
+            "Length or blur",
+            "σ of a kernel, or blur of a transport cost, in mm. auto: a quarter of the radius of the fixed "
+            "shape for kernels, a tenth for blurs.",
+        )
+        self._add_choice("measures.fidelity.p", "Exponent p", "Of the transport cost |x − y|^p / p.")
+        self._add_length(
+            "measures.fidelity.reach",
+            "Reach",
+            "How far mass is transported, in mm; what is further apart is paid for. auto: any distance.",
+        )
+        self._add_choice(
+            "measures.kind", "Compare", "What the points are, for the linear and the global stage."
+        )
+        self._add_whole(
+            "measures.points", "Points", "About how many points a label is merged into.", (50, 100_000)
+        )
+        self._add_text(
+            "measures.smoothness",
+            "Smoothness",
+            "Smoothing of the steps of the global stage, one number a level, in radii of the fixed shape.",
+            ", ".join,
+        )
+        self._add_choice("linear", "Linear model", "The richest linear map that is fitted before the flow.")
+        self._add_stage("voxels", "Local stage", "A flow that descends a Gaussian norm between whole shapes.")
+        self._add_number(
+            "voxels.smoothness",
+            "Smoothness",
+            "Smoothing of the steps of the local stage, in pitches of each level's lattice.",
+        )
+        self._add_number(
+            "regularity", "Regularity", "Weight of the Dirichlet energy of the flow in the local stage."
+        )
+        self._add_length(
+            "pitch",
+            "Pitch",
+            "Between the nodes of the finest lattice, in mm: smaller is finer and slower. auto: as the "
+            "preset says, in voxels of the fixed volume.",
+        )
+        self._add_whole("max_steps", "Steps", "At most, at each level.", (1, 1000))
+        self._add_choice("device", "Device", "Where the work is done.")
+        self._add_choice("engine", "Engine", "What computes the sums over pairs of points.")
+
+    def _add_stage(self, stage: str, title: str, tip: str) -> None:
+        box = QCheckBox(title)
+        box.setToolTip(f"{tip} Switched off, it is skipped.")
+        box.toggled.connect(lambda on: self._switch(stage, on=on))
+        self._stages[stage] = box
+        self._form().addRow(box)
+
+    def _add_choice(self, place: str, title: str, tip: str) -> None:
+        box = ChoiceBox(CHOICES[place])
+        box.activated.connect(lambda _: self._put(place, box.currentData()))
+        self._add(_Row(place, box, tip, box.show_value), title)
+
+    def _add_length(self, place: str, title: str, tip: str) -> None:
+        box = QDoubleSpinBox()
+        box.setRange(0.0, _LONGEST)
+        box.setDecimals(2)
+        box.setSuffix(" mm")
+        box.setSpecialValueText("auto")
+        box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        # While a number is typed, half of it is no wish.
+        box.setKeyboardTracking(False)
+        box.valueChanged.connect(lambda value: self._put(place, value or None))
+        self._add(_Row(place, box, tip, lambda value: box.setValue(value or 0.0)), title)
+
+    def _add_whole(self, place: str, title: str, tip: str, bounds: tuple[int, int]) -> None:
+        box = QSpinBox()
+        box.setRange(*bounds)
+        box.setKeyboardTracking(False)
+        box.valueChanged.connect(lambda value: self._put(place, value))
+        self._add(_Row(place, box, tip, box.setValue), title)
+
+    def _add_number(self, place: str, title: str, tip: str) -> None:
+        self._add_text(place, title, tip, lambda words: words[0])
+
+    def _add_text(self, place: str, title: str, tip: str, join: Callable[[list[str]], str]) -> None:
+        line = QLineEdit()
+
+        def show(value: Any) -> None:  # noqa: ANN401 - a number or several
+            values = value if isinstance(value, tuple) else (value,)
+            line.setText(join([f"{each:g}" for each in values]))
+
+        line.editingFinished.connect(lambda: self._put_text(place, line.text()))
+        self._add(_Row(place, line, tip, show), title)
+
+    def _add(self, row: _Row, title: str) -> None:
+        row.label.setText(title)
+        row.label.setBuddy(row.widget)
+        row.widget.setAccessibleName(title)
+        row.widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        row.widget.installEventFilter(self)
+        self._rows[row.place] = row
+        self._form().addRow(row.label, row.widget)
+
+    def _form(self) -> QFormLayout:
+        layout = self.layout()
+        assert isinstance(layout, QFormLayout)  # noqa: S101
+        return layout
+
+    def _switch(self, stage: str, *, on: bool) -> None:
+        if self._showing:
+            return
+        with telling():
+            self.form.switch(stage, on=on)
+        self.refresh()
+        self.changed.emit(stage)
+
+    def _put_text(self, place: str, text: str) -> None:
+        with telling():
+            self._put(place, numbers(text, several=isinstance(self.form.value(place), tuple)))
+        self.refresh()
+
+    def _put(self, place: str, value: object) -> None:
+        if self._showing or value == self.form.value(place):
+            return
+        with telling():
+            self.form.put(place, value)
+        self.refresh()
+        self.changed.emit(place)
+
+
+def _typed(text: str) -> object:
+    return int(text) if text.isdigit() else text
