@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "settings_tables",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_extensions", "gallery"]

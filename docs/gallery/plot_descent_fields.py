@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import napari_shapereg as sr
+from napari_shapereg.reductions.kernels import CauchyKernel
 
 SOURCE, TARGET, ARROWS = "#D55E00", "#0072B2", "#009E73"
 
@@ -48,11 +49,15 @@ gaussian, sinkhorn = sr.GaussianKernel(0.1), sr.SinkhornDivergence(blur=0.1)
 losses = {
     "Gaussian": sr.KernelNorm(gaussian),
     "Laplacian": sr.KernelNorm(sr.LaplacianKernel(0.1)),
+    "Cauchy": sr.KernelNorm(CauchyKernel(0.1)),
     "energy": sr.EnergyDistance(),
     "SoftMin": sr.SoftMin(blur=0.1),
     "Hausdorff": sr.HausdorffDivergence(blur=0.1),
     "transport W": sr.OptimalTransport(blur=0.1),
     "Sinkhorn": sinkhorn,
+    "SoftMin, p = 1": sr.SoftMin(blur=0.1, p=1),
+    "Hausdorff, p = 1": sr.HausdorffDivergence(blur=0.1, p=1),
+    "Sinkhorn, p = 1": sr.SinkhornDivergence(blur=0.1, p=1),
     "Sinkhorn, reach 0.1": sr.SinkhornDivergence(blur=0.1, reach=0.1),
     "currents": sr.Currents(gaussian),
     "unoriented varifold": sr.UnorientedVarifold(gaussian),
@@ -61,16 +66,16 @@ losses = {
 }
 
 # %%
-# **Look at** the left end of the source, the farthest from the target. Where a kernel of 0.1 mm compares
-# (Gaussian, Laplacian, currents and varifolds), it does not see the target and only feels the rest of the
-# source. The energy distance draws the whole of it to the whole of the target. SoftMin and Hausdorff draw
-# each point to the nearest part. Transport takes all points along, each to a part of its own; W and Sinkhorn
-# differ by the bias that :doc:`the circles <plot_circles>` show. With a reach of 0.1 mm, what would have to
-# go much further is let go.
+# **Look at** the left end of the source, the farthest from the target. Where a kernel of 0.1 mm compares (the
+# first three, currents and varifolds), it hardly sees the target and feels the rest of the source. The energy
+# distance draws the whole of it to the whole of the target. SoftMin and Hausdorff draw each point to the
+# nearest part. Transport takes all points along, each to a part of its own; W and Sinkhorn differ by the bias
+# that :doc:`the circles <plot_circles>` show. With p = 1 near and far count alike, where p = 2 pulls harder
+# from afar. With a reach of 0.1 mm, what would have to go much further is let go.
 #
 # In each picture the arrows are drawn with the same mean length.
 
-figure, panels = plt.subplots(3, 4, figsize=(8, 6.6), sharex=True, sharey=True)
+figure, panels = plt.subplots(4, 4, figsize=(8, 8.6), sharex=True, sharey=True)
 for panel, (name, loss) in zip(panels.flat, losses.items(), strict=True):
     arrows = sr.descent_field(loss, alpha, beta)
     arrows = arrows / torch.linalg.vector_norm(arrows, dim=1).mean()

@@ -58,18 +58,17 @@ torch.manual_seed(0)
 some = torch.randperm(len(alpha))[:160]
 starts, ways = alpha.points[some], arrows[some]
 
-figure = plt.figure(figsize=(8, 6), layout="none")
-space = figure.add_axes((0, 0, 1, 1), projection="3d")
+figure, space = plt.subplots(figsize=(8, 5.6), subplot_kw={"projection": "3d"})
 for volume, colour in ((fixed, TARGET), (moving, SOURCE)):
     mesh = surface_from_labels(volume, 1, binning=(4, 4, 2))
     space.plot_trisurf(*mesh.vertices.T, triangles=mesh.faces, color=colour, alpha=0.35, linewidth=0)
 space.quiver(*starts.T, *(15 * ways).T, color=ARROWS, linewidth=1.2, arrow_length_ratio=0.35)
 space.set(xlabel="x, to the left (mm)", ylabel="y, to the back (mm)", zlabel="z, to the head (mm)")
 space.set_aspect("equal")
-space.set_box_aspect(None, zoom=1.2)
+space.set_box_aspect(None, zoom=1.15)
 space.locator_params(nbins=5)
 space.view_init(elev=14, azim=-58)
-space.text2D(0.5, 0.95, f"Energy distance, {subjects}", transform=space.transAxes, ha="center")
+space.text2D(0.5, 1.0, f"Energy distance, {subjects}", transform=space.transAxes, ha="center")
 plt.show()
 
 # %%
