@@ -1,0 +1,384 @@
+"""Inspection without a window: which result, which label, what is drawn over it, what is exported."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from napari.utils.events import EmitterGroup, Event
+
+from napari_shapereg.errors import InputError
+from napari_shapereg.plugin import drawings
+from napari_shapereg.plugin.agreement_table import write_agreement
+from napari_shapereg.plugin.comparing import Comparing, result_of
+from napari_shapereg.plugin.former_results import open_volumes, read_former
+from napari_shapereg.plugin.inspected import Inspected, Side
+from napari_shapereg.plugin.overlays import Overlay, Overlays, at_once
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+
+    from napari_shapereg.plugin.comparison import Mode
+    from napari_shapereg.plugin.maps import Quantity
+    from napari_shapereg.plugin.overlays import Runner
+    from napari_shapereg.registration import RegisteredPair
+
+LineKind = Literal["map", "plan before", "plan after"]
+LINE_KINDS: tuple[LineKind, ...] = get_args(LineKind)
+
+MAP, FOLDS, GRID, LINES, WORST = "map", "folds", "grid", "lines", "worst point"
+_RANKS = {MAP: 0, GRID: 1, "contours": 2, LINES: 3, FOLDS: 4, WORST: 5}
+_CLOSE_UP = 60.0
+"""How much of the world (mm) the canvas spans at most when a point is looked at."""
+
+
+def contour_name(side: Side) -> str:
+    """Return the name of the overlay with the contours of a side."""
+    return f"contour {side.name}"
+
+
+class Inspection:
+    """What the inspection dock binds to.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        A `napari.Viewer`, or a model without a window.
+    run : callable
+        Takes a title, a function that computes, and one that takes what it returns: the dock computes in a
+        worker, one thing at a time. By default everything is done at once.
+
+    Attributes
+    ----------
+    events : EmitterGroup
+        ``results``: there are others to choose from; ``chosen``: another one is inspected; ``measured``: its
+        table is there; ``drawn``: overlays were shown or removed; ``isolated``: one label is shown alone, or
+        all again.
+    """
+
+    def __init__(self, viewer: ViewerModel, run: Runner = at_once) -> None:
+        """Choose nothing yet, and listen to the layers."""
+        self.viewer = viewer
+        self._run = run
+        self.events = EmitterGroup(
+            source=self, results=Event, chosen=Event, measured=Event, drawn=Event, isolated=Event
+        )
+        self.inspected: Inspected | None = None
+        self.comparing: Comparing | None = None
+        self.label: int | None = None
+        self.measured = False
+        self._quantity: Quantity | None = None
+        self._from_layer = False
+        self.overlays = Overlays(viewer, self._start, self._on_dropped)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+
+    # ------------------------------------------------------------------------------------------------ results
+
+    def results(self) -> dict[str, RegisteredPair]:
+        """Return the results that layers carry, by the name of the layer."""
+        found: dict[str, Any] = {}
+        for layer in self.viewer.layers:
+            result = result_of(layer)
+            if result is not None and not any(result is known for known in found.values()):
+                found[layer.name] = result
+        return found
+
+    def choose(self, pair: RegisteredPair | None) -> None:
+        """Inspect a result, or none: what was drawn for the last one goes, its own layers stay."""
+        if self.inspected and self.inspected.pair is pair:
+            return
+        self.overlays.clear()
+        if self.comparing:
+            self.comparing.close()
+        self.comparing, self.label, self.measured, self._quantity = None, None, False, None
+        self.inspected = Inspected(pair) if pair is not None else None
+        self._from_layer = self._is_carried()
+        self.events.chosen()
+        if self.inspected is None:
+            return
+        inspected = self.inspected
+        self._start("Resampling the labels", partial(_resample, inspected), self._show_volumes)
+        self._start("Measuring the agreement", lambda: inspected.agreement, self._on_measured)
+
+    def load(self, folder: str | os.PathLike[str]) -> None:
+        """Read a result from its folder, show its labels and inspect it.
+
+        The volumes that were registered are read from where they were, or taken from the labels layers that
+        are open.
+
+        Parameters
+        ----------
+        folder : path
+
+        Raises
+        ------
+        InputError
+            The folder holds no result, or a volume is found nowhere.
+        """
+        read = partial(read_former, folder, open_volumes(self.viewer))
+        self._run("Reading the result", read, self.choose)
+
+    # ------------------------------------------------------------------------------------------------- labels
+
+    def isolate(self, label: int | None) -> None:
+        """Show one label alone, or all where it is None."""
+        self.label = label
+        if self.comparing:
+            self.comparing.isolate(label)
+        self.overlays.redraw(*(name for name in self.overlays.names if name not in (GRID, FOLDS, WORST)))
+        if label is None:
+            self.overlays.hide(WORST)
+        self.events.isolated()
+
+    def colors(self) -> dict[int, tuple[float, float, float]]:
+        """Return the colours of the labels on the screen, from 0 to 1."""
+        if self.comparing is None:
+            return {}
+        layer = self.comparing.layers[Side.AFTER]
+        shown = {label: layer.get_color(label) for label in self._needed().pair.labels}
+        found: dict[int, tuple[float, float, float]] = {}
+        for label, rgba in shown.items():
+            if rgba is not None:
+                found[label] = (float(rgba[0]), float(rgba[1]), float(rgba[2]))
+        return found
+
+    def show_worst(self, label: int) -> None:
+        """Show a label alone and look at its worst point: where the two contours are furthest apart.
+
+        A label that is missing in one of the volumes has no such point, and is only shown alone.
+        """
+        inspected = self._needed()
+        self.isolate(label)
+        row = inspected.agreement.row(label)
+        point = row.after.worst_point if row else None
+        if point is None:
+            self.overlays.hide(WORST)
+            return
+        mark = partial(drawings.place, inspected, point)
+        self.overlays.show(WORST, Overlay("Marking the worst point", mark, mark, _RANKS[WORST]))
+        self.look_at(point)
+
+    def look_at(self, point: Sequence[float]) -> None:
+        """Move the slices and the camera to a point, LPS mm."""
+        place = self._needed().frame.to_display([point])[0]
+        dims, camera = self.viewer.dims, self.viewer.scene.camera
+        first = dims.ndim - 3
+        dims.set_point(range(first, dims.ndim), place.tolist())
+        camera.center = tuple(float(place[axis - first]) for axis in dims.displayed if axis >= first)
+        camera.zoom = max(camera.zoom, min(self.viewer.canvas.size) / _CLOSE_UP)
+
+    # ----------------------------------------------------------------------------------------------- overlays
+
+    def show_contours(self, side: Side, *, shown: bool) -> None:
+        """Outline the labels of a side in 2-D, draw their surfaces in 3-D, or stop doing so."""
+        inspected, name = self._needed(), contour_name(side)
+        if not shown:
+            self.overlays.hide(name)
+        else:
+            overlay = Overlay(
+                f"Contours: {side.value.lower()}",
+                lambda: drawings.outline(inspected, side, self._labels()),
+                # In one place with another surface: the one with the colours of a map is to be seen.
+                lambda: (
+                    []
+                    if side in (Side.FIXED, Side.AFTER) and self._quantity
+                    else drawings.surface(inspected, side, self._labels())
+                ),
+                _RANKS["contours"],
+            )
+            self.overlays.show(name, overlay)
+        self._after_drawing()
+
+    def show_map(self, quantity: Quantity | None) -> None:
+        """Draw a quantity on the slices in 2-D and on the warped surface in 3-D, or none."""
+        inspected, self._quantity = self._needed(), quantity
+        if quantity is None:
+            self.overlays.hide(MAP)
+        else:
+            overlay = Overlay(
+                quantity.title,
+                lambda: drawings.map_image(inspected, quantity),
+                lambda: drawings.map_surface(inspected, quantity, self._labels()),
+                _RANKS[MAP],
+            )
+            self.overlays.show(MAP, overlay)
+        self.overlays.redraw(contour_name(Side.FIXED), contour_name(Side.AFTER))
+        self._after_drawing()
+
+    def show_grid(self, spacing: float | None) -> None:
+        """Draw the deformed grid with lines so far apart (mm), or none.
+
+        Raises
+        ------
+        InputError
+            The spacing is not positive.
+        """
+        inspected = self._needed()
+        if spacing is None:
+            self.overlays.hide(GRID)
+        elif spacing <= 0:
+            raise InputError(f"grid: received a spacing of {spacing} mm; give a positive length in mm")
+        else:
+            overlay = Overlay(
+                "Deformed grid",
+                lambda: drawings.grid_on_slices(inspected, spacing),
+                lambda: drawings.grid_in_space(inspected, spacing),
+                _RANKS[GRID],
+            )
+            self.overlays.show(GRID, overlay)
+        self._after_drawing()
+
+    def show_lines(self, kind: LineKind | None, most: int = 1000) -> None:
+        """Draw which place corresponds to which, or nothing.
+
+        Parameters
+        ----------
+        kind : "map", "plan before", "plan after" or None
+            From the moving surface to where the map carries it; from the moving surface as it lies, or as it
+            was warped, to where the optimal plan of transport to the fixed surface sends it.
+        most : int
+            Number of lines, at most.
+        """
+        inspected = self._needed()
+        if kind is None:
+            self.overlays.hide(LINES)
+        else:
+            make = {
+                "map": lambda: drawings.lines_of_map(inspected, self._labels(), most),
+                "plan before": lambda: drawings.lines_of_plan(inspected, Side.BEFORE, self._labels(), most),
+                "plan after": lambda: drawings.lines_of_plan(inspected, Side.AFTER, self._labels(), most),
+            }[kind]
+            self.overlays.show(LINES, Overlay("Correspondences", make, make, _RANKS[LINES]))
+        self._after_drawing()
+
+    # --------------------------------------------------------------------------------------------- comparison
+
+    def compare(self, mode: Mode | None, first: Side = Side.FIXED, second: Side = Side.AFTER) -> None:
+        """Compare two volumes in a mode of `napari_shapereg.plugin.comparison`, or stop comparing."""
+        inspected = self._needed()
+        self._start(
+            "Resampling the labels",
+            lambda: [inspected.volume(side) for side in (Side.FIXED, Side.AFTER, first, second)],
+            lambda _volumes: self._compare(mode, first, second),
+        )
+
+    # ------------------------------------------------------------------------------------------------- export
+
+    def export_table(self, path: str | os.PathLike[str]) -> Path:
+        """Write the table as CSV.
+
+        Raises
+        ------
+        InputError
+            No result is chosen, or the file cannot be written.
+        """
+        return write_agreement(self._needed().agreement, path)
+
+    @property
+    def can_export(self) -> bool:
+        """Whether the result can be written: one that was read from a folder is there already."""
+        return self.inspected is not None and hasattr(self.inspected.pair, "save")
+
+    def export_result(self, folder: str | os.PathLike[str], **options: bool) -> None:
+        """Write everything that the command line writes; `options` are those of `RegistrationResult.save`."""
+        pair = self._needed().pair
+        save = getattr(pair, "save", None)
+        if save is None:
+            raise InputError(
+                "this result was read from a folder, which holds all of it already: copy the folder"
+            )
+        self._start("Writing the result", partial(save, folder, **options), lambda _files: None)
+
+    def close(self) -> None:
+        """Remove what was drawn, leave the layers as they were found, and stop listening."""
+        self.choose(None)
+        self.overlays.close()
+        self.viewer.layers.events.inserted.disconnect(self._on_layers)
+        self.viewer.layers.events.removed.disconnect(self._on_layers)
+        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+
+    # ------------------------------------------------------------------------------------------------ private
+
+    def _needed(self) -> Inspected:
+        if self.inspected is None:
+            raise InputError("no result is chosen; register a pair first, or load the folder of a result")
+        return self.inspected
+
+    def _is_carried(self) -> bool:
+        pairs = self.results().values()
+        return self.inspected is not None and any(pair is self.inspected.pair for pair in pairs)
+
+    def _labels(self) -> tuple[int, ...]:
+        return self._needed().pair.labels if self.label is None else (self.label,)
+
+    def _start(self, title: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run something for the result that is inspected now; what comes too late is dropped."""
+        inspected = self.inspected
+
+        def on_time(value: object) -> None:
+            if self.inspected is inspected:
+                done(value)
+
+        self._run(title, work, on_time)
+
+    def _show_volumes(self, _volumes: object) -> None:
+        inspected = self._needed()
+        if self._from_layer and not self._is_carried():
+            self.choose(None)
+            return
+        comparing = Comparing(self.viewer, inspected)
+        comparing.start(None, Side.FIXED, Side.AFTER)
+        # Not before: the layers of a result from a folder come one after the other.
+        self.comparing = comparing
+        # The two volumes have the same colours: their contours tell them apart.
+        for side in (Side.FIXED, Side.AFTER):
+            self.show_contours(side, shown=True)
+
+    def _compare(self, mode: Mode | None, first: Side, second: Side) -> None:
+        if self.comparing:
+            self.comparing.start(mode, first, second)
+            self._tidy()
+
+    def _on_measured(self, _agreement: object) -> None:
+        self.measured = True
+        inspected = self._needed()
+        found = inspected.agreement.folds
+        if found.total:
+            mark = partial(drawings.folds, inspected, found)
+            self.overlays.show(FOLDS, Overlay("Marking folded voxels", mark, mark, _RANKS[FOLDS]))
+        self.events.measured()
+
+    def _after_drawing(self) -> None:
+        self._tidy()
+        self.events.drawn()
+
+    def _on_ndisplay(self) -> None:
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Hide the filled volumes in 3-D where surfaces are drawn, which they would cover."""
+        if self.comparing:
+            surfaces = any(name == MAP or name.startswith("contour") for name in self.overlays.names)
+            self.comparing.filled = not (surfaces and self.viewer.dims.ndisplay == 3)
+            self.comparing.arrange()
+
+    def _on_dropped(self, name: str) -> None:
+        if name == MAP:
+            self._quantity = None
+        self._after_drawing()
+
+    def _on_layers(self) -> None:
+        if self.comparing and not self._is_carried():
+            self.choose(None)
+        self.events.results()
+
+
+def _resample(inspected: Inspected) -> None:
+    for side in (Side.FIXED, Side.AFTER):
+        inspected.volume(side)
