@@ -76,7 +76,7 @@ def labels_layer(
     -------
     LayerData
         Colours are those of the volume where it has any (napari's own for its other labels). Its names are
-        in the layer's features, so that napari shows them under the mouse.
+        kept in the layer's metadata.
 
     Raises
     ------
@@ -85,11 +85,9 @@ def labels_layer(
     """
     here = frame or frame_of(volume.grid)
     source = volume.source
-    extra: dict[str, Any] = {}
-    if volume.colors:
-        extra["colormap"] = _colormap(volume.labels, volume.colors)
-    if volume.names:
-        extra["features"] = _features(volume)
+    # Names stay out of the layer's features, where napari would show them under the mouse: napari 0.9.2 fails
+    # on labels that have features when a layer is added to a 3-D view before the mouse has moved in it.
+    extra = {"colormap": _colormap(volume.labels, volume.colors)} if volume.colors else {}
     about = {"grid": volume.grid, "frame": here, "names": dict(volume.names), "source": source}
     if "result" in kwargs:
         about["result"] = kwargs.pop("result")
@@ -240,12 +238,6 @@ def _with_metadata(kwargs: Mapping[str, Any], about: Mapping[str, Any]) -> dict[
     metadata: dict[str, Any] = dict(kwargs.get("metadata") or {})
     metadata[METADATA] = {**about, **metadata.get(METADATA, {})}
     return {**kwargs, "metadata": metadata}
-
-
-def _features(volume: LabelVolume) -> dict[str, list[Any]]:
-    labels = sorted({*volume.labels, *volume.names})
-    names = [volume.names.get(label, "") for label in labels]
-    return {"index": [0, *labels], "name": ["background", *names]}
 
 
 def _colormap(labels: tuple[int, ...], colors: Mapping[int, Color]) -> DirectLabelColormap:
