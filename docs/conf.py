@@ -44,7 +44,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_examples",
     "within_subsection_order": "gallery.reading_order",
-    "reset_modules": ("matplotlib", "gallery.use_style"),
+    "reset_modules": ("matplotlib", "gallery.prepare_page"),
     "image_srcset": ["2x"],
     # A page that fails, fails the build.
     "abort_on_example_error": True,

@@ -56,11 +56,15 @@ def reading_order(file: str) -> int:
     return PAGES.index(Path(file).stem.removeprefix("plot_"))
 
 
-def use_style(_settings: dict[str, Any], _page: str | None) -> None:
-    """Set the look of the figures of the next page."""
+def prepare_page(_settings: dict[str, Any], _page: str | None) -> None:
+    """Set the look of the figures of the next page, and the threads of torch."""
     import matplotlib as mpl
+    import torch
 
     mpl.rcParams.update(STYLE)
+    # The engines have threads of their own. Those of torch wait by spinning, which takes the cores away from
+    # them, and their number changes the last digits: with one, a page reads the same wherever it is built.
+    torch.set_num_threads(1)
 
 
 def forget_old_pages(app: Sphinx, _config: Config) -> None:

@@ -2,9 +2,9 @@
 Two knees, before any registration
 ==================================
 
-The femoral cartilage of two subjects of the Osteoarthritis Initiative, as they were scanned: a thin, bent
-sheet of some fifty thousand voxels each, 25 mm apart. The arrows are those of the energy distance, the first
-thing that a registration descends.
+The femoral cartilage of two subjects of the Osteoarthritis Initiative, as they were scanned: thin, bent
+sheets, 25 mm apart. The arrows are those of the energy distance, the first thing that a registration
+descends.
 
 **Choose** the energy distance to start with. It needs no length, no first guess and no overlap, takes a
 fraction of a second for these two, and is what `shapereg register` uses unless you ask for something else.
