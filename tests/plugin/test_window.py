@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+PLUGIN = "napari-shapereg"
+DOCKS = ("Register labels", "Inspect registration", "Apply a transform")
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def window(shapereg, make_napari_viewer):
+    """A real napari window that knows the plugin."""
+    return make_napari_viewer()
+
+
+def test_a_sample_opens_in_an_empty_window_and_both_volumes_are_in_view(window):
+    window.open_sample(PLUGIN, "known")
+
+    seen = window.scene.camera.zoom
+    window.reset_view()
+    assert window.scene.camera.zoom == seen
+
+
+def test_a_file_that_cannot_be_read_is_a_notification_with_the_remedy(window, tmp_path, notices):
+    (tmp_path / "half.nii.gz").write_bytes(b"\x1f\x8b")
+
+    assert window.open(tmp_path / "half.nii.gz", plugin=PLUGIN) == []
+
+    assert "half.nii.gz" in notices[0].message
+    assert not hasattr(notices[0], "exception")
+
+
+def test_the_dock_that_applies_transforms_opens_beside_the_layers(window):
+    window.open_sample(PLUGIN, "known")
+
+    _, dock = window.window.add_plugin_dock_widget(PLUGIN, "Apply a transform")
+
+    assert [layer.name for layer in dock.layer.choices] == [layer.name for layer in window.layers]
+
+
+@pytest.mark.slow
+def test_a_whole_session_with_pyside6_and_torch_after_qt(tmp_path):
+    # all the other tests run with PyQt6
+    script = dedent(f"""
+        import sys
+        import napari
+        from qtpy import API_NAME
+        from qtpy.QtWidgets import QApplication
+
+        viewer = napari.Viewer()
+        viewer.open_sample("{PLUGIN}", "knees")
+        assert "torch" not in sys.modules, "a sample waited for torch"
+        for dock in {DOCKS!r}:
+            viewer.window.add_plugin_dock_widget("{PLUGIN}", dock)
+        QApplication.processEvents()
+        import torch
+        assert float(torch.ones(1000, 1000).sum()) == 1e6
+        QApplication.processEvents()
+        print(API_NAME.lower(), len(viewer.layers))
+        viewer.close()
+        QApplication.processEvents()
+    """)
+    environment = {**os.environ, "QT_API": "pyside6", "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["pyside6", "2"]
+    assert "Traceback" not in done.stderr
