@@ -37,6 +37,11 @@ class Background(QObject):
         self._waiting: deque[_Task] = deque()
         self._job: Job | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is at work and nothing waits."""
+        return self._job is None
+
     def __call__(self, title: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Compute `work()` in a worker when all that came before is done, and give it to `done` here."""
         self._waiting.append(_Task(title, work, done))

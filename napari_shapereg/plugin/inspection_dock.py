@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QEvent, QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -125,6 +125,12 @@ class InspectionDock(QWidget):
         """Stop the flicker, which nobody could stop now."""
         self.comparison.pause()
         super().hideEvent(event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Leave the layers as they were found when the dock is taken out of the window."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.inspection.choose(None)
+        return super().event(event)
 
     def _result_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
