@@ -57,13 +57,13 @@ def reading_order(file: str) -> int:
 
 
 def prepare_page(_settings: dict[str, Any], _page: str | None) -> None:
-    """Set the look of the figures of the next page, and the threads of torch."""
+    """Set the look of the figures of the next page, and let it compute on one thread."""
     import matplotlib as mpl
     import torch
 
     mpl.rcParams.update(STYLE)
-    # The engines have threads of their own. Those of torch wait by spinning, which takes the cores away from
-    # them, and their number changes the last digits: with one, a page reads the same wherever it is built.
+    # The number of threads, which the engines take over, changes the last digits of a registration: with one, a
+    # page reads the same wherever it is built. And where other work goes on, threads wait long for each other.
     torch.set_num_threads(1)
 
 

@@ -63,7 +63,7 @@ plt.show()
 # Gradient flows
 # --------------
 #
-# Now each point x of α follows v = -∇u(x), which `descent_field` returns, in small steps; the potential
+# Now each point x of α follows v = -∇u(x), which ``descent_field`` returns, in small steps; the potential
 # changes as the points go.
 
 

@@ -7,7 +7,7 @@ sheets, 25 mm apart. The arrows are those of the energy distance, the first thin
 descends.
 
 **Choose** the energy distance to start with. It needs no length, no first guess and no overlap, takes a
-fraction of a second for these two, and is what `shapereg register` uses unless you ask for something else.
+fraction of a second for these two, and is what ``shapereg register`` uses unless you ask for something else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOURCE, TARGET, ARROWS = "#D55E00", "#0072B2", "#009E73"
 
 # %%
 # The two volumes are public and come from the web, once, and are checked by their hashes. A copy in a folder
-# `shared/data/oai` beside the repository is taken where there is one; without a network, two of the knees
+# ``shared/data/oai`` beside the repository is taken where there is one; without a network, two of the knees
 # that travel with the package stand in.
 
 beside = Path("../../../shared/data/oai")

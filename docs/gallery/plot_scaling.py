@@ -6,8 +6,8 @@ The time of one value with all its arrows, against the number of points of eithe
 
 **Choose** the energy distance where points or steps are many. At the same number of points SoftMin takes
 about five times as long, Hausdorff some twenty times and a Sinkhorn divergence some sixty times, which buys
-arrows that are displacements, so that fewer steps are needed. For each of them, `coarsen` the measures first:
-a tenth of the points is a hundredth of the time.
+arrows that are displacements, so that fewer steps are needed. For each of them, ``coarsen`` the measures
+first: a tenth of the points is a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import torch
 
 import napari_shapereg as sr
 
-# The engine has threads of its own: those of torch would only wait, and be counted.
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # the engines take this number over
 losses = {
     "Sinkhorn, 30 iterations": sr.SinkhornDivergence(blur=0.2, iterations=30, tolerance=1e-9),
     "Hausdorff, 3 iterations": sr.HausdorffDivergence(blur=0.2, iterations=3),
@@ -39,7 +38,7 @@ def cloud(points: int, seed: int) -> sr.Measure:
 
 
 def seconds(loss: sr.Fidelity, points: int) -> float:
-    """Return the processor time of value and gradient, all cores together: the least of some runs."""
+    """Return the processor time of value and gradient on one thread: the least of some runs."""
     times: list[float] = []
     # The first call at a size may compile: it is never the only one.
     while len(times) < 2 or (sum(times) < 0.1 and len(times) < 5):
@@ -55,8 +54,8 @@ def seconds(loss: sr.Fidelity, points: int) -> float:
 # **Look at** the right ends. Below a thousand points a call costs what starting it costs. Above, all lines
 # climb towards a slope of 2, that of the dotted line: every pair of points is visited, so twice the points
 # take four times the time. They stay apart by the number of times that all pairs are visited, and because an
-# exponential costs more than a root. The time is that of the processor, all of its cores together; on a
-# machine that does nothing else you wait for that time divided by the number of cores.
+# exponential costs more than a root. The time is that of a processor core, whatever else the machine does; on
+# all cores of an idle machine it is about that divided by their number.
 
 figure, panel = plt.subplots(figsize=(8, 4.4))
 for (name, loss), shade in zip(losses.items(), shades, strict=True):

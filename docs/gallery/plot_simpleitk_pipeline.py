@@ -4,10 +4,10 @@ A step of a SimpleITK pipeline
 
 Images in, a SimpleITK transform out: this script reads two label maps with SimpleITK, registers them, carries
 an intensity image and a landmark along, and measures the result with SimpleITK's own filters. But for the one
-call of `register`, nothing in it is of this package.
+call of ``register``, nothing in it is of this package.
 
 **Choose** nothing at first: the preset decides, and the energy distance starts the registration from any
-distance. `fast` is for a look; the default, `balanced`, is for results.
+distance. ``fast`` is for a look; the default, ``balanced``, is for results.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ intensities = sitk.SmoothingRecursiveGaussian(noise, sigma=0.6)
 # Register
 # --------
 #
-# `register` takes SimpleITK images, paths or `LabelVolume` objects.
+# ``register`` takes SimpleITK images, paths or ``LabelVolume`` objects.
 
 result = sr.register(moving, fixed, preset="fast")
 print(f"{result.status.name} after {result.metrics['steps']} steps")
@@ -48,14 +48,14 @@ print(f"{result.status.name} after {result.metrics['steps']} steps")
 # Resample
 # --------
 #
-# `result.transform` maps *fixed points to moving points*: it is what `Resample` takes, for labels and for
+# ``result.transform`` maps *fixed points to moving points*: it is what ``Resample`` takes, for labels and for
 # intensities.
 
 warped_labels = sitk.Resample(moving, fixed, result.transform, sitk.sitkNearestNeighbor)
 warped_intensities = sitk.Resample(intensities, fixed, result.transform, sitk.sitkLinear, 40.0)
 
 # %%
-# A point goes the other way. `result.inverse_transform` maps *moving points to fixed points*.
+# A point goes the other way. ``result.inverse_transform`` maps *moving points to fixed points*.
 
 statistics = sitk.LabelShapeStatisticsImageFilter()
 statistics.Execute(moving)
@@ -115,5 +115,5 @@ plt.show()
 # Keep
 # ----
 #
-# `result.save("out")` writes both transforms, the warped labels and the metrics, as `shapereg register` does.
-# The next step of the pipeline gets the transform by `sitk.ReadTransform("out/fixed_to_moving.h5")`.
+# ``result.save("out")`` writes both transforms, the warped labels and the metrics, as ``shapereg register``
+# does. The next step of the pipeline gets the transform by ``sitk.ReadTransform("out/fixed_to_moving.h5")``.
