@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from qtpy.QtCore import QTimer
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin import samples
@@ -57,6 +60,23 @@ def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, volume)
 
     assert len(viewer.open_sample(PLUGIN, "oai")) == 2
     assert asked == ["oai"]
+
+
+def test_a_download_does_not_stop_the_window(monkeypatch, viewer, volume, qtbot):
+    seen = []
+
+    def pair(name, **keywords):
+        deadline = time.monotonic() + 10
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return volume, volume
+
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    monkeypatch.setattr(samples, "sample_pair", pair)
+    QTimer.singleShot(0, lambda: seen.append("the window drew"))
+
+    assert len(viewer.open_sample(PLUGIN, "oai")) == 2
+    assert seen
 
 
 def test_a_failed_download_says_what_to_do(monkeypatch, viewer):
