@@ -38,6 +38,13 @@ def volume(grid) -> LabelVolume:
     return two_labels(grid)
 
 
+@pytest.fixture
+def turned() -> LabelVolume:
+    """The same on an oblique, mirrored grid: for what needs one volume of a hard kind."""
+    direction = tuple(DIRECTIONS["oblique and mirrored"].ravel())
+    return two_labels(ImageGrid((9, 8, 7), (0.4, 0.7, 1.5), (-31.5, 44.25, 107.0), direction))
+
+
 def two_labels(grid: ImageGrid) -> LabelVolume:
     data = np.zeros(grid.shape, dtype=np.uint8)
     data[1:4, 2:5, 3:7] = 1

@@ -32,11 +32,11 @@ def select(viewer, *layers):
     viewer.layers.selection.update(layers)
 
 
-def test_volumes_of_two_directions_are_overlaid(viewer, volume):
+def test_volumes_of_two_directions_are_overlaid(viewer, turned):
     still = added(viewer, labels_layer(LabelVolume(np.ones(OTHER.shape, np.uint8), OTHER), "still"))
-    turned = added(viewer, labels_layer(volume, "turned"))
-    scan = added(viewer, image_layer(volume.data.astype(np.float32) - 5, "scan", grid=volume.grid))
-    select(viewer, turned, scan, still)
+    moved = added(viewer, labels_layer(turned, "turned"))
+    scan = added(viewer, image_layer(turned.data.astype(np.float32) - 5, "scan", grid=turned.grid))
+    select(viewer, moved, scan, still)
 
     commands.overlay_selected(viewer)
 
@@ -44,16 +44,16 @@ def test_volumes_of_two_directions_are_overlaid(viewer, volume):
     assert frame_of_layer(shown) == frame_of(OTHER)
     seen = volume_of(shown)
     z, y, x = np.nonzero(seen.data)
-    there = np.rint(volume.grid.to_indices(seen.grid.to_points(np.stack([x, y, z], axis=1)))).astype(int)
-    np.testing.assert_array_equal(seen.data[z, y, x], volume.data[tuple(there[:, ::-1].T)])
+    there = np.rint(turned.grid.to_indices(seen.grid.to_points(np.stack([x, y, z], axis=1)))).astype(int)
+    np.testing.assert_array_equal(seen.data[z, y, x], turned.data[tuple(there[:, ::-1].T)])
     image = viewer.layers["scan (as it lies)"]
     assert isinstance(image, Image)
     assert image.data.min() == -5
     assert frame_of_layer(image) == frame_of(OTHER)
 
 
-def test_points_surfaces_and_vectors_are_overlaid(viewer, volume):
-    frame, corners = frame_of(volume.grid), volume.grid.corners()
+def test_points_surfaces_and_vectors_are_overlaid(viewer, turned):
+    frame, corners = frame_of(turned.grid), turned.grid.corners()
     still = added(viewer, labels_layer(LabelVolume(np.ones(OTHER.shape, np.uint8), OTHER), "still"))
     layers = [
         added(viewer, points_layer(corners, frame, "p", features={"n": range(8)})),
@@ -72,32 +72,32 @@ def test_points_surfaces_and_vectors_are_overlaid(viewer, volume):
     assert list(points.features["n"]) == list(range(8))
 
 
-def test_one_selected_layer_goes_over_the_lowest_volume(viewer, volume):
+def test_one_selected_layer_goes_over_the_lowest_volume(viewer, turned):
     viewer.add_points(np.zeros((1, 3)))
     added(viewer, labels_layer(LabelVolume(np.ones(OTHER.shape, np.uint8), OTHER), "still"))
-    select(viewer, added(viewer, labels_layer(volume, "turned")))
+    select(viewer, added(viewer, labels_layer(turned, "turned")))
 
     commands.overlay_selected(viewer)
 
     assert frame_of_layer(viewer.layers["turned (as it lies)"]) == frame_of(OTHER)
 
 
-def test_one_layer_alone_cannot_be_overlaid(viewer, volume, notices):
-    select(viewer, added(viewer, labels_layer(volume)))
+def test_one_layer_alone_cannot_be_overlaid(viewer, turned, notices):
+    select(viewer, added(viewer, labels_layer(turned)))
 
     commands.overlay_selected(viewer)
 
     assert "select the layers to overlay" in notices[0].message
 
 
-def test_layers_of_other_readers_are_placed(viewer, volume, notices):
+def test_layers_of_other_readers_are_placed(viewer, turned, notices):
     affine = np.eye(4)
-    affine[:3, :3] = np.diag([-1, -1, 1]) @ volume.grid.matrix
-    affine[:3, 3] = np.array([-1, -1, 1]) * volume.grid.origin
+    affine[:3, :3] = np.diag([-1, -1, 1]) @ turned.grid.matrix
+    affine[:3, 3] = np.array([-1, -1, 1]) * turned.grid.origin
     layer = viewer.add_image(
-        np.asarray(volume.data),
+        np.asarray(turned.data),
         name="scan",
-        scale=-np.array(volume.grid.spacing[::-1]),
+        scale=-np.array(turned.grid.spacing[::-1]),
         metadata={"affine": affine},
     )
     select(viewer, layer)
@@ -105,9 +105,9 @@ def test_layers_of_other_readers_are_placed(viewer, volume, notices):
     commands.place_selected(viewer)
     commands.place_selected(viewer)
 
-    np.testing.assert_allclose(volume_of(layer).grid.corners(), volume.grid.corners(), atol=1e-9)
+    np.testing.assert_allclose(volume_of(layer).grid.corners(), turned.grid.corners(), atol=1e-9)
     assert frame_of_layer(layer).to_physical([layer.data_to_world((1, 2, 3))]) == pytest.approx(
-        volume.grid.to_points([[3, 2, 1]]), abs=1e-6
+        turned.grid.to_points([[3, 2, 1]]), abs=1e-6
     )
     assert [notice.message for notice in notices] == [
         "Placed: scan",
@@ -115,8 +115,8 @@ def test_layers_of_other_readers_are_placed(viewer, volume, notices):
     ]
 
 
-def test_landmarks_go_out_to_a_table_and_come_back(viewer, volume, tmp_path, monkeypatch):
-    over = added(viewer, labels_layer(volume))
+def test_landmarks_go_out_to_a_table_and_come_back(viewer, turned, tmp_path, monkeypatch):
+    over = added(viewer, labels_layer(turned))
     marks = viewer.add_points(
         [over.data_to_world((2, 3, 4)), over.data_to_world((5, 1, 0))], features={"name": ["a", "b"]}
     )
@@ -129,15 +129,15 @@ def test_landmarks_go_out_to_a_table_and_come_back(viewer, volume, tmp_path, mon
     commands.open_points_table(viewer)
 
     table = read_points(path)
-    np.testing.assert_allclose(table.points, volume.grid.to_points([[4, 3, 2], [0, 1, 5]]), atol=1e-6)
+    np.testing.assert_allclose(table.points, turned.grid.to_points([[4, 3, 2], [0, 1, 5]]), atol=1e-6)
     assert table.columns["name"] == ("a", "b")
     back = viewer.layers["marks"]
     np.testing.assert_allclose(back.data, marks.data, atol=1e-6)
     assert list(back.features["name"]) == ["a", "b"]
 
 
-def test_a_table_of_points_needs_points(viewer, volume, notices):
-    select(viewer, added(viewer, labels_layer(volume)))
+def test_a_table_of_points_needs_points(viewer, turned, notices):
+    select(viewer, added(viewer, labels_layer(turned)))
 
     commands.save_points_table(viewer)
 

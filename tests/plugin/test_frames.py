@@ -23,16 +23,16 @@ def test_the_unmirrored_camera_shows_right_handed_space_as_it_is():
     assert camera.orientation2d == ("down", "right")
 
 
-def test_the_frame_in_use_is_that_of_the_active_layer_else_of_the_first(monkeypatch, volume):
+def test_the_frame_in_use_is_that_of_the_active_layer_else_of_the_first(monkeypatch, turned):
     viewer = ViewerModel()
     monkeypatch.setattr("napari.current_viewer", lambda: viewer)
     viewer.add_points()
     assert frames.current_frame() is None
 
-    viewer.add_layer(Layer.create(*labels_layer(volume)))
+    viewer.add_layer(Layer.create(*labels_layer(turned)))
     viewer.layers.selection.clear()
 
-    assert frames.current_frame() == frame_of(volume.grid)
+    assert frames.current_frame() == frame_of(turned.grid)
 
 
 def test_without_a_window_nothing_is_open():

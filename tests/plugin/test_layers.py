@@ -58,47 +58,47 @@ def test_a_layer_shows_its_voxels_where_they_lie(volume):
     assert layer.axis_labels == ("z", "y", "x")
 
 
-def test_no_copy_is_made_on_the_way_there_and_back(volume):
-    layer = made(labels_layer(volume, copy=False))
+def test_no_copy_is_made_on_the_way_there_and_back(turned):
+    layer = made(labels_layer(turned, copy=False))
 
-    assert np.shares_memory(layer.data, volume.data)
-    assert np.shares_memory(volume_of(layer).data, volume.data)
-    assert not np.shares_memory(volume_of(layer, copy=True).data, volume.data)
+    assert np.shares_memory(layer.data, turned.data)
+    assert np.shares_memory(volume_of(layer).data, turned.data)
+    assert not np.shares_memory(volume_of(layer, copy=True).data, turned.data)
 
 
-def test_colours_show_on_the_voxels(volume):
-    layer = made(labels_layer(volume))
+def test_colours_show_on_the_voxels(turned):
+    layer = made(labels_layer(turned))
 
     np.testing.assert_allclose(layer.get_color(3), [0.1, 0.5, 0.9, 1.0], atol=1e-6)
 
 
-def test_labels_join_a_3d_view_in_which_the_mouse_rests(volume):
+def test_labels_join_a_3d_view_in_which_the_mouse_rests(turned):
     viewer = ViewerModel(ndisplay=3)
     viewer.mouse_over_canvas = True
 
-    viewer.add_layer(made(labels_layer(volume)))
+    viewer.add_layer(made(labels_layer(turned)))
 
     assert "labels" in viewer.layers
 
 
-def test_labels_without_a_colour_get_one_where_others_have_theirs(volume):
-    half = LabelVolume(volume.data, volume.grid, colors={1: (1.0, 0.0, 0.0)})
+def test_labels_without_a_colour_get_one_where_others_have_theirs(turned):
+    half = LabelVolume(turned.data, turned.grid, colors={1: (1.0, 0.0, 0.0)})
 
     layer = made(labels_layer(half))
 
     assert layer.get_color(3)[3] == 1
 
 
-def test_a_layer_is_named_like_its_file(volume):
-    read = LabelVolume(volume.data, volume.grid, source=Path("folder") / "left.knee.nii.gz")
+def test_a_layer_is_named_like_its_file(turned):
+    read = LabelVolume(turned.data, turned.grid, source=Path("folder") / "left.knee.nii.gz")
 
     assert labels_layer(read)[1]["name"] == "left.knee"
     assert stem("a.seg.nrrd") == "a"
     assert stem("a.b.mha") == "a.b"
 
 
-def test_a_result_and_other_metadata_are_kept(volume):
-    layer = made(labels_layer(volume, result="the result", metadata={"mine": 1}))
+def test_a_result_and_other_metadata_are_kept(turned):
+    layer = made(labels_layer(turned, result="the result", metadata={"mine": 1}))
 
     assert layer.metadata[METADATA]["result"] == "the result"
     assert layer.metadata["mine"] == 1
@@ -176,22 +176,22 @@ def test_a_rotated_layer_is_taken_where_it_lies_and_adopted_there(volume):
     assert not adopt(layer)
 
 
-def test_a_painted_layer_gives_what_was_painted(volume):
-    layer = made(labels_layer(volume))
-    before = volume.data.copy()
+def test_a_painted_layer_gives_what_was_painted(turned):
+    layer = made(labels_layer(turned))
+    before = turned.data.copy()
     layer.n_edit_dimensions = 3
 
     layer.fill((2, 3, 3), 7)
 
     assert volume_of(layer).labels == (3, 7)
-    np.testing.assert_array_equal(volume.data, before)
+    np.testing.assert_array_equal(turned.data, before)
 
 
 # ------------------------------------------------------------------------------ layers of other readers
 
 
-def test_a_layer_of_napari_itself_lies_in_lps_reversed(volume):
-    layer = Labels(np.asarray(volume.data), scale=(3.0, 2.0, 0.5), translate=(1.0, 2.0, 3.0))
+def test_a_layer_of_napari_itself_lies_in_lps_reversed(turned):
+    layer = Labels(np.asarray(turned.data), scale=(3.0, 2.0, 0.5), translate=(1.0, 2.0, 3.0))
 
     grid = volume_of(layer).grid
 
@@ -200,9 +200,9 @@ def test_a_layer_of_napari_itself_lies_in_lps_reversed(volume):
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("um", 1e-3), ("nm", 1e-6), ("cm", 10.0), ("m", 1000.0)])
-def test_other_units_of_length_become_millimetres(volume, unit, factor):
+def test_other_units_of_length_become_millimetres(turned, unit, factor):
     layer = Labels(
-        np.asarray(volume.data), scale=(3.0, 2.0, 0.5), translate=(1.0, 2.0, 3.0), units=(unit,) * 3
+        np.asarray(turned.data), scale=(3.0, 2.0, 0.5), translate=(1.0, 2.0, 3.0), units=(unit,) * 3
     )
 
     grid = volume_of(layer).grid
@@ -211,8 +211,8 @@ def test_other_units_of_length_become_millimetres(volume, unit, factor):
     np.testing.assert_allclose(grid.origin, factor * np.array([3.0, 2.0, 1.0]), rtol=1e-12)
 
 
-def test_mirrored_axes_are_understood(volume):
-    layer = Labels(np.asarray(volume.data), scale=(-3.0, 2.0, 0.5))
+def test_mirrored_axes_are_understood(turned):
+    layer = Labels(np.asarray(turned.data), scale=(-3.0, 2.0, 0.5))
 
     grid = volume_of(layer).grid
 
@@ -242,8 +242,8 @@ def test_napari_niftis_true_matrix_is_used_and_its_layer_adopted(volume):
     np.testing.assert_allclose(physical, volume.grid.to_points([[2, 1, 5]]), atol=1e-9)
 
 
-def test_metadata_that_contradict_the_layer_are_not_guessed_about(volume):
-    layer = Labels(np.asarray(volume.data), scale=(1, 1, 9), metadata={"affine": np.eye(4)})
+def test_metadata_that_contradict_the_layer_are_not_guessed_about(turned):
+    layer = Labels(np.asarray(turned.data), scale=(1, 1, 9), metadata={"affine": np.eye(4)})
 
     with pytest.raises(InputError, match=r"another size .* open its file with napari-shapereg"):
         volume_of(layer)

@@ -41,20 +41,20 @@ def opened(viewer, path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_every_format_of_labels_opens_as_labels_where_it_lies(viewer, volume, tmp_path, ending):
-    path = write_labels(volume, tmp_path / f"knee{ending}")
+def test_every_format_of_labels_opens_as_labels_where_it_lies(viewer, turned, tmp_path, ending):
+    path = write_labels(turned, tmp_path / f"knee{ending}")
 
     layer = opened(viewer, path)
 
     assert isinstance(layer, Labels)
     assert layer.name == "knee"
     back = volume_of(layer)
-    np.testing.assert_array_equal(back.data, volume.data)
+    np.testing.assert_array_equal(back.data, turned.data)
     # NIfTI keeps 32-bit numbers
-    np.testing.assert_allclose(back.grid.corners(), volume.grid.corners(), atol=1e-4)
+    np.testing.assert_allclose(back.grid.corners(), turned.grid.corners(), atol=1e-4)
     if not ending.startswith(".nii"):
-        assert back.names == volume.names
-        assert back.colors == volume.colors
+        assert back.names == turned.names
+        assert back.colors == turned.colors
 
 
 def test_the_true_grid_survives_to_the_last_bit(viewer, volume, tmp_path):
@@ -84,7 +84,8 @@ def test_two_volumes_of_one_direction_overlay(viewer, grid, volume, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["float32", "int16", "uint8"])
-def test_an_intensity_image_opens_as_an_image_where_it_lies(viewer, grid, tmp_path, kind):
+def test_an_intensity_image_opens_as_an_image_where_it_lies(viewer, turned, tmp_path, kind):
+    grid = turned.grid
     values = np.random.default_rng(7).integers(0, 200, grid.shape).astype(kind)
     path = write_image(grid.stamp(sitk.GetImageFromArray(values)), tmp_path / "scan.nii.gz")
 
@@ -96,16 +97,16 @@ def test_an_intensity_image_opens_as_an_image_where_it_lies(viewer, grid, tmp_pa
     np.testing.assert_allclose(physical, grid.to_points([[4, 5, 6]]), atol=1e-4)
 
 
-def test_opened_labels_can_be_painted_on(viewer, volume, tmp_path):
-    layer = opened(viewer, write_labels(volume, tmp_path / "knee.mha"))
+def test_opened_labels_can_be_painted_on(viewer, turned, tmp_path):
+    layer = opened(viewer, write_labels(turned, tmp_path / "knee.mha"))
 
     layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 5)
 
     assert 5 in volume_of(layer).labels
 
 
-def test_several_files_are_opened_one_by_one_not_stacked(viewer, volume, tmp_path):
-    paths = [write_labels(volume, tmp_path / name) for name in ("a.mha", "b.mha")]
+def test_several_files_are_opened_one_by_one_not_stacked(viewer, turned, tmp_path):
+    paths = [write_labels(turned, tmp_path / name) for name in ("a.mha", "b.mha")]
 
     assert len(viewer.open(paths, plugin=PLUGIN)) == 2
     with pytest.raises(ShapeRegError, match="2 files cannot be stacked"):
@@ -149,12 +150,12 @@ def test_a_first_file_does_not_wait_for_torch():
     script = (
         "import sys; from napari_shapereg.plugin.readers import get_reader;"
         f"get_reader({str(path)!r})({str(path)!r});"
-        "print('torch' in sys.modules, 'qtpy' in sys.modules)"
+        "print('torch' in sys.modules)"
     )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == ["False", "False"]
+    assert done.stdout.split() == ["False"]
 
 
 # ------------------------------------------------------------------------------------------ transforms
@@ -168,7 +169,8 @@ def bump(grid: ImageGrid) -> sitk.CompositeTransform:
 
 
 @pytest.mark.parametrize("name", ["map.h5", "map.tfm"])
-def test_a_transform_opens_as_arrows_from_points_to_where_it_carries_them(viewer, grid, tmp_path, name):
+def test_a_transform_opens_as_arrows_from_points_to_where_it_carries_them(viewer, turned, tmp_path, name):
+    grid = turned.grid
     transform = bump(grid)
     write_transform(transform, tmp_path / name)
 
@@ -183,7 +185,8 @@ def test_a_transform_opens_as_arrows_from_points_to_where_it_carries_them(viewer
     np.testing.assert_allclose(transform_points(carried, feet[:3]), feet[:3] + arrows[:3], atol=1e-4)
 
 
-def test_a_large_transform_is_thinned_evenly(grid):
+def test_a_large_transform_is_thinned_evenly(turned):
+    grid = turned.grid
     field = np.ones((40, 40, 40, 3))
     transform = displacement_transform(field, ImageGrid((40, 40, 40), direction=grid.direction))
 
@@ -194,7 +197,8 @@ def test_a_large_transform_is_thinned_evenly(grid):
     assert np.ptp(data[:, 0], axis=0).min() > 30
 
 
-def test_a_displacement_image_opens_as_arrows(viewer, grid, tmp_path):
+def test_a_displacement_image_opens_as_arrows(viewer, turned, tmp_path):
+    grid = turned.grid
     transform = bump(grid)
     write_displacement(transform, grid, tmp_path / "displacement.nii.gz")
 
@@ -254,7 +258,7 @@ def test_a_mesh_lies_over_the_volume_that_is_open(monkeypatch, viewer, volume, t
 
     np.testing.assert_allclose(points_of(layer), corners, atol=1e-5)
     # on the screen they are the corners of the layer: half a voxel out, along napari's axes
-    half = np.array(over.scale) / 2
+    half = np.abs(over.scale) / 2
     low, high = over.extent.world
     np.testing.assert_allclose(np.min(layer.data, axis=0), low - half, atol=1e-4)
     np.testing.assert_allclose(np.max(layer.data, axis=0), high + half, atol=1e-4)

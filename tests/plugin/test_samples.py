@@ -49,12 +49,12 @@ def test_a_view_in_use_stays_as_it_is(viewer, monkeypatch):
     assert str(viewer.scene.camera.orientation[0]) == "towards"
 
 
-def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, volume):
+def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, turned):
     asked = []
 
     def pair(name, **keywords):
         asked.append(name)
-        return volume, volume
+        return turned, turned
 
     monkeypatch.setattr(samples, "sample_pair", pair)
 
@@ -62,14 +62,14 @@ def test_the_real_knees_are_the_pair_of_the_library(monkeypatch, viewer, volume)
     assert asked == ["oai"]
 
 
-def test_a_download_does_not_stop_the_window(monkeypatch, viewer, volume, qtbot):
+def test_a_download_does_not_stop_the_window(monkeypatch, viewer, turned, qtbot):
     seen = []
 
     def pair(name, **keywords):
         deadline = time.monotonic() + 10
         while not seen and time.monotonic() < deadline:
             time.sleep(0.01)
-        return volume, volume
+        return turned, turned
 
     monkeypatch.setattr("napari.current_viewer", lambda: viewer)
     monkeypatch.setattr(samples, "sample_pair", pair)
