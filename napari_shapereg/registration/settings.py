@@ -70,6 +70,14 @@ class VoxelSettings(_Frozen):
         description="Standard deviations of the Gaussians at each level, in pitches of that level.",
     )
     smoothness: Positive = Field(default=2.0, description="Smoothing of the steps, in pitches of the level.")
+    far_slope: float = Field(
+        default=0.05,
+        ge=0,
+        description=(
+            "Growth of the pull on what lies more than two pitches from the fixed shape, per pitch; a "
+            "boundary that is out of place by a blur is pulled by about 1/2."
+        ),
+    )
 
 
 class RegistrationSettings(_Frozen):

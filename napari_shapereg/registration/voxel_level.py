@@ -49,11 +49,12 @@ class VoxelPosition(Position):
 
 @dataclass(frozen=True, eq=False)
 class VoxelLevel:
-    """The cost Σ_l share_l ½⟨a_l∘φ⁻¹ - b_l, k ⋆ (a_l∘φ⁻¹ - b_l)⟩ + weight · energy, k Gaussian of unit mass.
+    """The cost Σ_l share_l (½⟨d_l, k ⋆ d_l⟩ + ⟨d_l, s_l⟩) + weight · energy, d_l = a_l∘φ⁻¹ - b_l.
 
-    a and b are the fractions of the cells of the lattice that a label fills. With k = g ⋆ g this is half the
-    squared L² distance between the blurred shapes. Its gradient in a step w is (k ⋆ (a∘φ⁻¹ - b)) ∇(a∘φ⁻¹):
-    only boundaries are pulled, and nothing is squeezed to make masses agree. The direction divides it by
+    a and b are the fractions of the cells of the lattice that a label fills, k is a Gaussian of unit mass.
+    With k = g ⋆ g the first term is half the squared L² distance between the blurred shapes; the second one
+    sees what lies far from b (`far_field`). The gradient in a step w is (k ⋆ d + s) ∇(a∘φ⁻¹): only
+    boundaries are pulled, and nothing is squeezed to make masses agree. The direction divides it by
     the squared slope as demons do (Thirion 1998; Vercauteren et al. 2009), which makes it a length.
 
     Parameters
@@ -62,6 +63,8 @@ class VoxelLevel:
         The map, on the lattice of this level.
     moving, fixed : mapping of int to (1, z, y, x) Tensor
         Fractions a (after the linear map) and b.
+    far : mapping of int to (z, y, x) Tensor
+        s.
     weights : mapping of int to float
         Share of each label.
     blur : float
@@ -77,6 +80,7 @@ class VoxelLevel:
     flow: LatticeFlow
     moving: Mapping[int, Tensor]
     fixed: Mapping[int, Tensor]
+    far: Mapping[int, Tensor]
     weights: Mapping[int, float]
     blur: float
     smoothness: float
@@ -92,9 +96,10 @@ class VoxelLevel:
         for label, share in self.weights.items():
             warped = warp(self.moving[label], displacement, lattice)
             difference = warped - self.fixed[label]
-            potential = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
-            fidelity += share * float((difference[0] * potential).sum()) / 2
-            boundary_pull(warped[0], potential, share, pull, curvature)
+            near = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
+            far = self.far[label]
+            fidelity += share * float((difference[0] * (near / 2 + far)).sum())
+            boundary_pull(warped[0], near + far, share, pull, curvature)
         if self.regularity > 0:
             pull += self.regularity * laplacian(displacement / pitch)
             curvature += self.regularity * LAPLACIAN_DIAGONAL

@@ -12,6 +12,7 @@ import torch
 from napari_shapereg.deformations import AffineMap, Lattice, LatticeFlow
 from napari_shapereg.deformations.fields import jacobian_determinant, lipschitz_bound
 from napari_shapereg.deformations.smoothing import smooth
+from napari_shapereg.registration.far_field import far_field
 from napari_shapereg.registration.level import Position, descend, undo
 from napari_shapereg.registration.settings import RegistrationSettings
 from napari_shapereg.registration.voxel_level import VoxelLevel, label_fractions
@@ -39,8 +40,9 @@ def level(grid: ImageGrid, balls: tuple[LabelVolume, LabelVolume]) -> VoxelLevel
     lattice = Lattice.around(grid.corners(), grid.direction, pitch=PITCH, margin=1.0)
     moving, fixed = (label_fractions(ball, 1, AffineMap.identity(), lattice, CPU) for ball in balls)
     window = lattice.window(3.0, moving)
+    far = far_field(fixed, 0.2, 1.0)
     return VoxelLevel(
-        LatticeFlow(lattice), {1: moving}, {1: fixed}, {1: 1.0}, 1.5, 2.0, window, regularity=1e-3
+        LatticeFlow(lattice), {1: moving}, {1: fixed}, {1: far}, {1: 1.0}, 1.5, 2.0, window, regularity=1e-3
     )
 
 
