@@ -62,8 +62,8 @@ def prepare_page(_settings: dict[str, Any], _page: str | None) -> None:
     import torch
 
     mpl.rcParams.update(STYLE)
-    # The number of threads, which the engines take over, changes the last digits of a registration: with one, a
-    # page reads the same wherever it is built. And where other work goes on, threads wait long for each other.
+    # The number of threads, which the engines take over, changes the last digits of a registration: with one,
+    # a page reads the same wherever it is built. Where other work goes on, threads wait long for each other.
     torch.set_num_threads(1)
 
 
