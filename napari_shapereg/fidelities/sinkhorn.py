@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_shapereg.fidelities import parameters
+from napari_shapereg.fidelities.detail import MeasureLevel, merged
 from napari_shapereg.fidelities.fidelity import check_pair
 from napari_shapereg.fidelities.marginal_penalty import MarginalPenalty
 from napari_shapereg.fidelities.pairing import pairing
-from napari_shapereg.fidelities.sinkhorn_loop import Schedule, annealing, relax
+from napari_shapereg.fidelities.sinkhorn_loop import Stage, relax
 from napari_shapereg.fidelities.soft_minimum import SoftMinimum
 from napari_shapereg.fidelities.transport_plan import TransportPlan
 from napari_shapereg.fidelities.variations import VariationalFidelity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from typing import TypeAlias
 
     from torch import Tensor
 
+    from napari_shapereg.fidelities.detail import Pair
     from napari_shapereg.fidelities.variations import Solution
     from napari_shapereg.measures import Measure
+
+    _Steps: TypeAlias = list[tuple[float, Pair]]
+
+PASSING = 1e-3
+"""Share of the mass that may be misplaced at the temperatures that are passed through, at least."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,12 @@ class OptimalTransport(VariationalFidelity):
     reach : float, optional
         √[p]ρ, mm; left out, all of the mass is moved, however far.
     scaling : float
-        The blur is annealed from the size of the problem, each length `scaling` times the last. 0.5 is fast;
-        0.9 is needed where many plans cost nearly the same.
+        The blur is annealed from the size of the problem, each length `scaling` times the last.
     tolerance : float
         Share of the mass that the plan may misplace when the updates end, as far as rounding allows. The
         value's error is of the order of its square, the gradient's of the order of itself.
     iterations : int
-        Updates at the last temperature, at most. `transport_plan` tells the error that remains: where the
-        blur is small beside the shapes, 30 updates leave a few percent, which a registration can bear.
+        Updates at each temperature, at most. `transport_plan` tells the error that remains.
     engine : str or Engine
         See `Fidelity`.
 
@@ -96,7 +101,7 @@ class OptimalTransport(VariationalFidelity):
         """
         check_pair(source, target)
         source, target = self._scaled(source.detach()), self._scaled(target.detach())
-        return self._plan(source, target, self._schedule(source, target))
+        return self._plan(self._steps(source, target))
 
     def transport_map(self, source: Measure, target: Measure) -> Tensor:
         """Return where the optimal plan sends each point of the source, (N, D), mm.
@@ -113,38 +118,33 @@ class OptimalTransport(VariationalFidelity):
     def _solve(self, source: Measure, target: Measure) -> Solution:
         masses = source.mass, target.mass
         source, target = self._scaled(source), self._scaled(target)
-        plans = self._plans(source, target, self._schedule(source, target))
+        plans = self._plans(self._steps(source, target))
         if self._penalty.balanced:
             return _Balanced(plans, masses)
         return self._unbalanced(plans)
 
-    def _plans(self, source: Measure, target: Measure, schedule: Schedule) -> _Plans:
-        return _Plans(self._plan(source, target, schedule))
+    def _plans(self, steps: _Steps) -> _Plans:
+        return _Plans(self._plan(steps))
 
     def _unbalanced(self, plans: _Plans) -> Solution:
         return _UnbalancedCost(plans)
 
-    def _plan(self, source: Measure, target: Measure, schedule: Schedule) -> TransportPlan:
+    def _plan(self, steps: _Steps) -> TransportPlan:
         """Solve the dual problem between two measures, or of one with itself where they are one object."""
-
-        def across(epsilon: float, potentials: Sequence[Tensor]) -> tuple[Tensor, ...]:
-            soft = SoftMinimum(epsilon, self.p, self.engine)
-            f, g = potentials
-            return soft(source.points, target, g), soft(target.points, source, f)
-
-        def within(epsilon: float, potentials: Sequence[Tensor]) -> tuple[Tensor, ...]:
-            soft = SoftMinimum(epsilon, self.p, self.engine)
-            return (soft(source.points, source, potentials[0]),)
-
-        alone = source is target
-        weights = (source.weights,) if alone else (source.weights, target.weights)
-        relaxed = relax(within if alone else across, weights, self._penalty, schedule)
-        soft = SoftMinimum(schedule.epsilons[-1], self.p, self.engine)
+        *_, (_, (source, target)) = steps
+        stages = []
+        for blur, pair in steps:
+            # Where points are merged an update is cheap, and what it leaves undone the next ones inherit.
+            tolerance = self.tolerance if pair[0] is source else self.tolerance / 4
+            level = MeasureLevel(*pair, self.p, self.engine)
+            stages.append(Stage(blur**self.p, level, max(tolerance, PASSING)))
+        stages[-1] = stages[-1]._replace(tolerance=self.tolerance)
+        relaxed = relax(stages, self._penalty, self.iterations)
+        soft = SoftMinimum(stages[-1].epsilon, self.p, self.engine)
         return TransportPlan(source, target, soft, self._penalty, relaxed)
 
-    def _schedule(self, source: Measure, target: Measure) -> Schedule:
-        epsilons = annealing(_extent(source, target), self.blur, self.p, self.scaling)
-        return Schedule(epsilons, self.iterations, self.tolerance)
+    def _steps(self, source: Measure, target: Measure) -> _Steps:
+        return merged(source, target, annealing(_extent(source, target), self.blur, self.scaling))
 
     def _scaled(self, measure: Measure) -> Measure:
         return measure.normalized() if self._penalty.balanced else measure
@@ -178,11 +178,11 @@ class SinkhornDivergence(OptimalTransport):
         An argument is out of range; the message names it.
     """
 
-    def _plans(self, source: Measure, target: Measure, schedule: Schedule) -> _Plans:
+    def _plans(self, steps: _Steps) -> _Plans:
         return _Plans(
-            self._plan(source, target, schedule),
-            self._plan(source, source, schedule),
-            self._plan(target, target, schedule),
+            self._plan(steps),
+            self._plan([(blur, (source, source)) for blur, (source, _) in steps]),
+            self._plan([(blur, (target, target)) for blur, (_, target) in steps]),
         )
 
     def _unbalanced(self, plans: _Plans) -> Solution:
@@ -260,6 +260,23 @@ class _UnbalancedCost:
 
     def target_potential(self, points: Tensor) -> Tensor:
         return self._plans.target_potential(points) + self._epsilon * (self._masses[0] - 1)
+
+
+def annealing(diameter: float, blur: float, scaling: float) -> tuple[float, ...]:
+    """Return the blurs from the diameter of the problem to its own, each `scaling` times the last, mm.
+
+    Parameters
+    ----------
+    diameter, blur : float
+        Lengths, mm.
+    scaling : float
+        Ratio of two lengths that follow each other, between 0 and 1.
+    """
+    lengths, length = [], diameter
+    while length > blur:
+        lengths.append(length)
+        length *= scaling
+    return (*lengths, blur)
 
 
 def _extent(source: Measure, target: Measure) -> float:

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
+from napari_shapereg.fidelities.anderson import Anderson
 from napari_shapereg.fidelities.pairing import pairing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from typing import Self
 
     from torch import Tensor
 
     from napari_shapereg.fidelities.marginal_penalty import MarginalPenalty
 
-Images: TypeAlias = "Callable[[float, Sequence[Tensor]], Sequence[Tensor]]"
-"""(ε, potentials) -> for each of them Smin_ε[C - the potential on the other side], where it lives."""
+
+class Level(Protocol):
+    """Two measures, or one with itself, in some detail: all that the loop knows about them."""
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Of the measure on each side."""
+        ...
+
+    def images(self, epsilon: float, potentials: Sequence[Tensor], there: Self) -> tuple[Tensor, ...]:
+        """Return Smin_ε[C - the potential on the other side], for each side of a level, this or another."""
+        ...
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """From which temperatures to which error.
+class Stage(NamedTuple):
+    """Updates at one temperature.
 
-    Parameters
+    Attributes
     ----------
-    epsilons : tuple of float
-        Descending, mm^p; one update at each but the last.
-    iterations : int
-        Updates at the last one, at most.
+    epsilon : float
+        The temperature, mm^p.
+    level : Level
+        Where they are made.
     tolerance : float
-        Share of mass that the plan may misplace when the updates end.
+        Share of mass that the plan may misplace when they end.
     """
 
-    epsilons: tuple[float, ...]
-    iterations: int
+    epsilon: float
+    level: Level
     tolerance: float
 
 
@@ -52,7 +64,7 @@ class Relaxed(NamedTuple):
         Share of the mass that the plan misplaces, on the worse side: Σ α_i (e^|log r_i| - 1) / Σ α_i, r_i
         what row i of the plan holds relative to what it should.
     iterations : int
-        Updates at the last temperature.
+        Updates in the last stage.
     """
 
     potentials: tuple[Tensor, ...]
@@ -61,71 +73,95 @@ class Relaxed(NamedTuple):
     iterations: int
 
 
-def annealing(diameter: float, blur: float, p: int, scaling: float) -> tuple[float, ...]:
-    """Return the temperatures from the diameter of the problem to its blur, each `scaling`^p of the last.
+def relax(stages: Sequence[Stage], penalty: MarginalPenalty, iterations: int) -> Relaxed:
+    """Solve the dual problem of entropic transport by symmetric updates f ← ½ (f + Smin[C - g]), accelerated.
+
+    Both sides are updated at once, so that exchanging the measures exchanges the results, and a measure's plan
+    with its copy is its plan with itself. The temperature falls from stage to stage (Kosowsky & Yuille, 1994;
+    Feydy, "Geometric data analysis, beyond convolutions", 2020, section 3.3.3), in each of which updates are
+    made until its tolerance is met; from one level of detail to the next, soft minima extend the potentials.
+
+    Averaged updates alone converge, but slowly where the blur is small beside the shapes. `Anderson` makes
+    them fast. It may overshoot where they are far from linear; but an averaged update never lowers the dual
+    value, and an accelerated one that does is taken back. What is left for the finest level is fine detail:
+    between two knees of 50,000 and 35,000 points, p = 2 and a blur of 1 mm, all of it costs as much as 10 soft
+    minima over all pairs and leaves .8 % of the mass misplaced; one averaged update at each temperature and 30
+    at the last cost 78 and left 9.5 %.
 
     Parameters
     ----------
-    diameter, blur : float
-        Lengths, mm.
-    p : int
-        Exponent of the cost.
-    scaling : float
-        Ratio of two lengths that follow each other, between 0 and 1.
-    """
-    lengths, length = [], diameter
-    while length > blur:
-        lengths.append(length)
-        length *= scaling
-    return tuple(length**p for length in (*lengths, blur))
-
-
-def relax(
-    images_of: Images, weights: Sequence[Tensor], penalty: MarginalPenalty, schedule: Schedule
-) -> Relaxed:
-    """Solve the dual problem of entropic transport by symmetric, averaged updates f ← ½ (f + Smin[C - g]).
-
-    Both sides are updated at once, so that exchanging the measures exchanges the results. One update is made
-    at each temperature of the schedule, and at the last one as many as the tolerance asks for (Feydy,
-    "Geometric data analysis, beyond convolutions", 2020, section 3.3.3; Kosowsky & Yuille, 1994, for the
-    annealing).
-
-    Parameters
-    ----------
-    images_of : callable
-        The soft minima.
-    weights : sequence of tensors
-        Of the measure on each side.
+    stages : sequence of Stage
+        From the warmest to the one whose result is asked for.
     penalty : MarginalPenalty
-        What a plan pays for other marginals than those.
-    schedule : Schedule
-        Temperatures and error.
+        What a plan pays for other marginals than its weights.
+    iterations : int
+        Updates in each stage, at most.
     """
-    potentials = tuple(torch.zeros_like(side) for side in weights)
-    first, *others = schedule.epsilons
-    potentials = penalty.translated(_damped(images_of, potentials, penalty, first), weights)
-    for epsilon in others:
-        images = _damped(images_of, potentials, penalty, epsilon)
-        potentials = penalty.translated(_averages(potentials, images), weights)
-    epsilon = schedule.epsilons[-1]
-    for iteration in range(schedule.iterations + 1):
-        images = _damped(images_of, potentials, penalty, epsilon)
+    first = stages[0]
+    zeros = tuple(torch.zeros_like(side) for side in first.level.weights)
+    relaxed = _settle(first, _extended(first, zeros, first, penalty), penalty, iterations)
+    for before, stage in pairwise(stages):
+        if stage.level == before.level:
+            start = _averages(relaxed.potentials, relaxed.images)
+        else:
+            start = _extended(before, relaxed.potentials, stage, penalty)
+        relaxed = _settle(stage, start, penalty, iterations)
+    return relaxed
+
+
+def _extended(
+    before: Stage, potentials: Sequence[Tensor], stage: Stage, penalty: MarginalPenalty
+) -> tuple[Tensor, ...]:
+    images = before.level.images(before.epsilon, potentials, stage.level)
+    return _damped(images, penalty, before.epsilon)
+
+
+def _settle(
+    stage: Stage, potentials: tuple[Tensor, ...], penalty: MarginalPenalty, iterations: int
+) -> Relaxed:
+    epsilon, level, tolerance = stage
+    weights = level.weights
+    anderson = Anderson(weights)
+    best = potentials, potentials
+    highest = -math.inf
+    for iteration in range(iterations + 1):
+        potentials = penalty.translated(potentials, weights)
+        images = _damped(level.images(epsilon, potentials, level), penalty, epsilon)
         error = _error(potentials, images, weights, penalty.stiffness(epsilon))
-        if error <= schedule.tolerance or iteration == schedule.iterations:
+        if error <= tolerance or iteration == iterations:
             break
-        potentials = penalty.translated(_averages(potentials, images), weights)
+        value, noise = _dual_value(potentials, images, weights, penalty, epsilon)
+        if value < highest - noise:
+            anderson.forget()
+            potentials, highest = _averages(*best), -math.inf
+        else:
+            best, highest = (potentials, images), value
+            potentials = anderson.update(potentials, images)
     return Relaxed(potentials, images, error, iteration)
 
 
-def _damped(
-    images_of: Images, potentials: Sequence[Tensor], penalty: MarginalPenalty, epsilon: float
-) -> tuple[Tensor, ...]:
+def _damped(images: Sequence[Tensor], penalty: MarginalPenalty, epsilon: float) -> tuple[Tensor, ...]:
     factor = penalty.damping(epsilon)
-    return tuple(factor * image for image in images_of(epsilon, potentials))
+    return tuple(factor * image for image in images)
 
 
 def _averages(potentials: Sequence[Tensor], images: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple((old + new) / 2 for old, new in zip(potentials, images, strict=True))
+
+
+def _dual_value(
+    potentials: Sequence[Tensor],
+    images: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    penalty: MarginalPenalty,
+    epsilon: float,
+) -> tuple[float, float]:
+    """Return the dual value and what rounding may change it by."""
+    values, noises = [], []
+    for old, new, side in zip(potentials, images, weights, strict=True):
+        values.append(pairing(side, penalty.value(epsilon, old, new)))
+        noises.append(pairing(side, 4 * torch.finfo(new.dtype).eps * new.abs()))
+    return float(values[0] + values[-1]), float(noises[0] + noises[-1])
 
 
 def _error(

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_shapereg.plugin.gradients import field_of, variants
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.legend import LengthLegend
+from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.tasks import Compared, compare
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class ArrowsPanel(QWidget):
 
     def _on_either(self, *, on: bool) -> None:
         if on:
+            with telling():
+                self._pair.place()
             self._compute()
         elif not self._wanted():
             self._hide()

@@ -110,7 +110,7 @@ class RegistrationController:
         self._grid_before = (viewer.canvas.grid.enabled, viewer.canvas.grid.stride)
         viewer.canvas.grid.stride, viewer.canvas.grid.enabled = -2, True
         viewer.fit_to_view(layers=self._grid)
-        viewer.camera.zoom *= _CLOSER
+        viewer.scene.camera.zoom *= _CLOSER
         return arrows[::-1]
 
     def hide_arrows(self) -> None:
@@ -158,10 +158,13 @@ class RegistrationController:
         pair = prepared.pair
         self.scene.add(pair.frame, f"{pair.fixed_name} surface", prepared.fixed, solid=False)
 
-    def show_view(self, view: View) -> None:
-        """Show where a run stands."""
-        if self._live is not None:
-            self._live.show(view)
+    def show_view(self, view: View) -> bool:
+        """Show where a run stands; return whether that only moved what was there already."""
+        if self._live is None:
+            return True
+        settled = self._live.complete
+        self._live.show(view)
+        return settled
 
     def end(self) -> None:
         """Take away what showed the run, and turn the viewer back."""

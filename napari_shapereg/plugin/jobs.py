@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QThreadPool
 
 from napari_shapereg.errors import ShapeRegError
 
@@ -31,6 +31,8 @@ class Job(QObject):
         Called after an error was told.
     parent : QObject
         The widget; the job goes with it.
+    long : bool
+        It may take minutes: another job may run beside it, even on a machine with one core.
     """
 
     def __init__(
@@ -40,11 +42,12 @@ class Job(QObject):
         failed: Callable[[], None] | None = None,
         *,
         parent: QObject,
+        long: bool = False,
     ) -> None:
         super().__init__(parent)
         self._done, self._failed = done, failed
         self._dropped = False
-        worker = create_worker(_caught, function, _start_thread=False)
+        worker = create_worker(_beside if long else _caught, function, _start_thread=False)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)
         worker.start()
@@ -83,3 +86,15 @@ def _caught(function: Callable[[], Any]) -> tuple[Any, ShapeRegError | None]:
         return function(), None
     except ShapeRegError as error:
         return None, error
+
+
+def _beside(function: Callable[[], Any]) -> tuple[Any, ShapeRegError | None]:
+    """Call a function, with one thread more in the pool for as long as it takes."""
+    pool = QThreadPool.globalInstance()
+    if pool is None:
+        return _caught(function)
+    pool.releaseThread()
+    try:
+        return _caught(function)
+    finally:
+        pool.reserveThread()

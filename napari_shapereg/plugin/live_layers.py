@@ -46,6 +46,11 @@ class LiveLayers:
         self._points: Points | None = None
         self._arrows: Vectors | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether both layers have been made."""
+        return self._arrows is not None
+
     def show(self, view: View) -> None:
         """Move points and arrows to where they are in a view."""
         if self._points is None:

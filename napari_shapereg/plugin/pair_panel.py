@@ -5,12 +5,15 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QListWidget, QListWidgetItem, QToolButton, QWidget
 
 from napari_shapereg.errors import ShapeRegError
 from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.layer_affine import known_frame
+from napari_shapereg.plugin.layers import adopt
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class PairPanel(QWidget):
         self.version = 0
         self._watched: list[weakref.ref[Labels]] = []
         self._listed: list[str] | None = None
+        self._read: tuple[weakref.ref[Labels] | None, ...] = ()
         self._wanted: tuple[int, ...] | None = None
         self._job: Job | None = None
         self._chosen: dict[QComboBox, weakref.ref[Labels] | None] = {}
@@ -112,6 +116,12 @@ class PairPanel(QWidget):
         self._wanted = labels
         self._fill()
 
+    def place(self) -> None:
+        """Move layers of other readers to where they truly lie, since all that is drawn will lie there."""
+        for layer in (self.moving, self.fixed):
+            if layer is not None and known_frame(layer) is None and adopt(layer):
+                show_info(f"Layer {layer.name!r} is now shown where its file says that it lies.")
+
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer and its layers."""
         events = self._viewer.layers.events
@@ -132,10 +142,10 @@ class PairPanel(QWidget):
         if listed == self._listed:
             return
         self._listed = listed
-        before = self.moving, self.fixed
         usual = default_pair(layers)
-        for box, fallback, current in zip((self._moving, self._fixed), usual, before, strict=True):
-            layer = current if current in layers else fallback
+        current = self.moving, self.fixed
+        for box, fallback, layer in zip((self._moving, self._fixed), usual, current, strict=True):
+            layer = fallback if layer is None else layer
             self._chosen[box] = None if layer is None else weakref.ref(layer)
         if self.moving is self.fixed and len(layers) > 1:
             other = next(layer for layer in layers if layer is not self.moving)
@@ -147,7 +157,7 @@ class PairPanel(QWidget):
                 box.addItems(listed)
                 box.setCurrentIndex(layers.index(chosen) if chosen is not None else -1)
         self._watch(layers)
-        if (self.moving, self.fixed) != before or (not self.rows and self._job is None):
+        if self._read != (self._chosen[self._moving], self._chosen[self._fixed]):
             self._on_chosen()
 
     def _on_activated(self) -> None:
@@ -165,6 +175,7 @@ class PairPanel(QWidget):
 
     def _on_chosen(self) -> None:
         self.version += 1
+        self._read = (self._chosen[self._moving], self._chosen[self._fixed])
         self._read_labels()
 
     def _on_edited(self, _event: object = None) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import LabelVolume
 
 
+_SAME_DIRECTION = 1e-4
+
+
 @dataclass(frozen=True)
 class LabelRow:
     """One line of the list of labels.
@@ -74,7 +77,8 @@ class Pair:
     @property
     def turned(self) -> bool:
         """Whether the moving layer lies in another frame, so that it does not overlay the fixed one."""
-        return not self.frame.holds(self.moving.grid)
+        own = frame_of(self.moving.grid).direction
+        return not np.allclose(own, self.frame.direction, atol=_SAME_DIRECTION)
 
 
 def label_layers(layers: Iterable[Layer]) -> list[Labels]:

@@ -117,7 +117,7 @@ class RegistrationDock(QWidget):
         self.result.show_result(*outcome)
 
     def _on_ndisplay(self) -> None:
-        if not self.controller.path_shown:
+        if self.viewer.dims.ndisplay == 2:
             self.result.raise_path()
 
     def _load(self) -> None:

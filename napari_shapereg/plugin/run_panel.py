@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 from napari_shapereg.plugin.cost_curve import CostCurve
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.live_view import INTERVAL
+from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.tasks import finish, prepare
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class RunPanel(QWidget):
         moving, fixed = self._pair.moving, self._pair.fixed
         if self.busy or self._reason or moving is None or fixed is None:
             return
+        with telling():
+            self._pair.place()
         self._moving = moving
         self._say("reading…", 0.0)
         self.curve.show_costs([])
@@ -132,7 +135,7 @@ class RunPanel(QWidget):
         self._running[:] = [run]
         self._say("preparing…", 0.0)
         self._wait(INTERVAL)
-        self._job = Job(run.work, lambda _: self._finish(run), self._broken, parent=self)
+        self._job = Job(run.work, lambda _: self._finish(run), self._broken, parent=self, long=True)
 
     def _look(self) -> None:
         """Show what is new of the run; slow machines are shown less of it."""
@@ -143,11 +146,11 @@ class RunPanel(QWidget):
         # What the viewer needs to draw shows in how late this is called.
         began = time.perf_counter()
         late = max(0.0, began - self._due)
-        self._controller.show_view(view)
+        settled = self._controller.show_view(view)
         took = time.perf_counter() - began
         self.curve.show_costs(run.costs)
         self._show_progress(view)
-        self._wait(min(_SLOWEST, max(INTERVAL, _REST * (took + late))))
+        self._wait(min(_SLOWEST, max(INTERVAL, _REST * (took + late))) if settled else INTERVAL)
 
     def _wait(self, seconds: float) -> None:
         self._due = time.perf_counter() + seconds

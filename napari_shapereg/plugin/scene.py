@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -12,6 +12,7 @@ from napari.utils.colormaps import label_colormap
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.measures import surface_from_labels
+from napari_shapereg.plugin.frames import unmirror
 from napari_shapereg.plugin.layers import surface_layer
 from napari_shapereg.plugin.removal import remove_layers
 
@@ -114,6 +115,27 @@ def _bins(volume: LabelVolume, edge: float) -> tuple[int, int, int]:
     return (x, y, z)
 
 
+class _Pose(NamedTuple):
+    """How a viewer looks at its layers."""
+
+    ndisplay: int
+    center: tuple[float, ...]
+    zoom: float
+    orientation: tuple[str, ...]
+
+    @classmethod
+    def of(cls, viewer: ViewerModel) -> _Pose:
+        camera = viewer.scene.camera
+        return cls(viewer.dims.ndisplay, tuple(camera.center), camera.zoom, camera.orientation)
+
+    def restore(self, viewer: ViewerModel) -> None:
+        camera = viewer.scene.camera
+        camera.orientation = self.orientation
+        if viewer.dims.ndisplay != self.ndisplay:
+            viewer.dims.ndisplay = self.ndisplay
+            camera.center, camera.zoom = self.center, self.zoom
+
+
 class Scene:
     """The viewer turned to 3-D for a pair of shapes, and turned back as it was.
 
@@ -129,7 +151,7 @@ class Scene:
         self._viewer = viewer
         self._hidden: list[Labels] = []
         self._surfaces: list[Layer] = []
-        self._before: tuple[int, tuple[float, ...], float] | None = None
+        self._before: _Pose | None = None
 
     @property
     def on(self) -> bool:
@@ -140,7 +162,7 @@ class Scene:
         """Turn the viewer to 3-D and hide the labels."""
         viewer = self._viewer
         if self._before is None:
-            self._before = (viewer.dims.ndisplay, tuple(viewer.camera.center), viewer.camera.zoom)
+            self._before = _Pose.of(viewer)
             viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         for layer in viewer.layers:
             if isinstance(layer, Labels) and layer.visible:
@@ -148,9 +170,10 @@ class Scene:
                 self._hidden.append(layer)
         if viewer.dims.ndisplay == 2:
             viewer.dims.ndisplay = 3
+            unmirror(viewer)
             viewer.reset_view()
             look, up = frame.turn_to_display([_LOOK, _UP]).tolist()
-            viewer.camera.set_view_direction(look, up)
+            viewer.scene.camera.set_view_direction(look, up)
 
     def add(self, frame: DisplayFrame, name: str, shape: Shape, *, solid: bool) -> None:
         """Show a shape until the scene ends: solid, or as a veil that others show through."""
@@ -163,14 +186,11 @@ class Scene:
         if self._before is None:
             return
         viewer = self._viewer
-        ndisplay, center, zoom = self._before
-        self._before = None
+        before, self._before = self._before, None
         viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         remove_layers(viewer, self._surfaces)
         self._surfaces = []
-        if viewer.dims.ndisplay != ndisplay:
-            viewer.dims.ndisplay = ndisplay
-            viewer.camera.center, viewer.camera.zoom = center, zoom
+        before.restore(viewer)
         for layer in self._hidden:
             layer.visible = True
         self._hidden = []

@@ -42,6 +42,9 @@ FIDELITIES: Mapping[FidelityName, Option] = {
     "laplacian": Option(
         "laplacian", "Laplacian kernel norm", "k = exp(−|x − y|/σ): longer tails than a Gaussian."
     ),
+    "cauchy": Option(
+        "cauchy", "Cauchy kernel norm", "k = 1/(1 + |x − y|²/σ²): sees farther than a Laplacian."
+    ),
     "softmin": Option("softmin", "SoftMin", "Smoothed distance to the nearest point, both ways."),
     "hausdorff": Option(
         "hausdorff", "Hausdorff divergence", "Nearest points, debiased: zero only where the shapes agree."

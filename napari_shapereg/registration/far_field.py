@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NEAR = 2.0
 """Pitches within which a kernel norm of the size of the lattice sees the fixed shape by itself."""
 LARGEST = 0.3
-"""Of the potential: that of a kernel norm is 1 inside of what is left over, and prevails near the boundary."""
+"""Of the potential: that of the kernel norm, up to 1, prevails near the boundary."""
 
 
 def far_field(fraction: Tensor, slope: float, scale: float) -> Tensor:
