@@ -76,17 +76,18 @@ class Relaxed(NamedTuple):
 def relax(stages: Sequence[Stage], penalty: MarginalPenalty, iterations: int) -> Relaxed:
     """Solve the dual problem of entropic transport by symmetric updates f ← ½ (f + Smin[C - g]), accelerated.
 
-    Both sides are updated at once, so that exchanging the measures exchanges the results, and a measure's plan
-    with its copy is its plan with itself. The temperature falls from stage to stage (Kosowsky & Yuille, 1994;
-    Feydy, "Geometric data analysis, beyond convolutions", 2020, section 3.3.3), in each of which updates are
-    made until its tolerance is met; from one level of detail to the next, soft minima extend the potentials.
+    Both sides are updated at once, so that exchanging the measures exchanges the results, and the plan of a
+    measure with its copy is its plan with itself. The temperature falls from stage to stage (Kosowsky &
+    Yuille, 1994; Feydy, "Geometric data analysis, beyond convolutions", 2020, section 3.3.3), in each of
+    which updates are made until its tolerance is met; from one level of detail to the next, soft minima
+    extend the potentials.
 
     Averaged updates alone converge, but slowly where the blur is small beside the shapes. `Anderson` makes
     them fast. It may overshoot where they are far from linear; but an averaged update never lowers the dual
-    value, and an accelerated one that does is taken back. What is left for the finest level is fine detail:
-    between two knees of 50,000 and 35,000 points, p = 2 and a blur of 1 mm, all of it costs as much as 10 soft
-    minima over all pairs and leaves .8 % of the mass misplaced; one averaged update at each temperature and 30
-    at the last cost 78 and left 9.5 %.
+    value, and an accelerated one that does is taken back. What is left for the finest level is fine detail.
+    Between two knees of 50,000 and 35,000 points, with p = 2 and a blur of 1 mm, all of it costs as much as
+    10 soft minima over all pairs, and leaves .8 % of the mass misplaced; one averaged update at each
+    temperature and 30 at the last, without levels of detail, cost 78 and left 9.5 %.
 
     Parameters
     ----------
