@@ -150,14 +150,14 @@ class CostCurve(QWidget):
         for branch in curve.branches:
             name = branch.level.split()[0]
             color = QColor(_COLORS.get(name, "#a0a0a0"))
-            polygon = QPolygonF([_place(area, point) for point in branch.points])
+            places = [_place(area, point) for point in branch.points]
             painter.setPen(QPen(color, 2))
-            if polygon.count() == 1:
-                painter.drawPoint(polygon.at(0))
-            painter.drawPolyline(polygon)
+            if len(places) == 1:
+                painter.drawPoint(places[0])
+            painter.drawPolyline(QPolygonF(places))
             if name != stage:
                 stage = name
-                place = max(_place(area, branch.points[0]).x(), free)
+                place = max(places[0].x(), free)
                 painter.drawText(QPointF(place, area.top() - 4), name)
                 free = place + painter.fontMetrics().horizontalAdvance(name + "  ")
 

@@ -143,10 +143,9 @@ class PairPanel(QWidget):
             return
         self._listed = listed
         usual = default_pair(layers)
-        current = self.moving, self.fixed
-        for box, fallback, layer in zip((self._moving, self._fixed), usual, current, strict=True):
-            layer = fallback if layer is None else layer
-            self._chosen[box] = None if layer is None else weakref.ref(layer)
+        for box, fallback in zip((self._moving, self._fixed), usual, strict=True):
+            if self._layer_of(box) is None:
+                self._chosen[box] = None if fallback is None else weakref.ref(fallback)
         if self.moving is self.fixed and len(layers) > 1:
             other = next(layer for layer in layers if layer is not self.moving)
             self._chosen[self._fixed] = weakref.ref(other)

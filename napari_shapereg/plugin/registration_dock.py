@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -236,7 +236,7 @@ class RegistrationDock(QWidget):
         for name in PRESETS:
             text, tip = _PRESETS[name]
             self.preset.addItem(text, name)
-            self.preset.setItemData(self.preset.count() - 1, tip, 3)  # Qt.ToolTipRole
+            self.preset.setItemData(self.preset.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.preset.setToolTip(
             "How fine the map is, and how long it takes. Choosing one resets the settings below."
         )

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Points, Surface, Vectors
+
+from napari_shapereg.plugin.controller import RegistrationController
+from napari_shapereg.plugin.gradient_arrows import Field
+from napari_shapereg.plugin.gradients import Measures
+from napari_shapereg.plugin.live_view import View
+from napari_shapereg.plugin.pairs import read_pair
+from napari_shapereg.plugin.scene import shape_of
+from napari_shapereg.plugin.tasks import Compared, Finished, Prepared, finish, laid_over, mapped, prepare, way
+
+LABELS = (1, 2)
+
+
+@pytest.fixture
+def viewer(layers) -> ViewerModel:
+    made = ViewerModel()
+    for layer in layers:
+        made.add_layer(layer)
+    return made
+
+
+@pytest.fixture
+def controller(viewer) -> RegistrationController:
+    return RegistrationController(viewer)
+
+
+@pytest.fixture
+def compared(layers) -> Compared:
+    """As `compare` makes it, without the measures, which the viewer only asks for points."""
+    pair = read_pair(*layers)
+    surfaces = shape_of(pair.moving, LABELS), shape_of(pair.fixed, LABELS)
+    targets = {label: Cloud(pair.fixed, label) for label in LABELS}
+    return Compared(pair, LABELS, Measures({}, targets, 10.0), *surfaces, laid_over(pair))
+
+
+class Cloud:
+    def __init__(self, volume, label):
+        import torch
+
+        self.points = torch.from_numpy(volume.grid.to_points(np.argwhere(volume.data == label)[::20, ::-1]))
+
+
+def field(pair, title="Energy distance", scale=1.0) -> Field:
+    points = pair.moving.grid.to_points(np.argwhere(pair.moving.data > 0)[::10, ::-1])
+    labels = np.where(points[:, 0] < 9.0, 1, 2)
+    vectors = scale * (points - points.mean(axis=0))
+    return Field(title, "mm", True, points, vectors, np.ones(len(points)), labels, 7, 1.0, 0.1)
+
+
+@pytest.fixture
+def finished(layers, quick) -> Finished:
+    run = prepare(*layers, quick).run
+    run.work()
+    return finish(run, "a")
+
+
+def view_of(prepared: Prepared, shift: float = 0.0) -> View:
+    points = prepared.run.frame.to_display(prepared.moving.vertices[::7]) + shift
+    labels = prepared.moving.labels[::7]
+    return View("linear", 1.0, 0.5, 1.0, points, labels, points[::5], np.full_like(points[::5], 0.01 + shift))
+
+
+def only(viewer, kind):
+    found = [layer for layer in viewer.layers if type(layer) is kind]
+    assert len(found) == 1, [layer.name for layer in found]
+    return found[0]
+
+
+def names(viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def visible(viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
+# --------------------------------------------------------------------------------------------------- arrows
+
+
+def test_arrows_stand_on_the_moving_shape_in_the_frame_of_the_fixed_one(controller, viewer, compared):
+    shown = controller.show_field(compared, field(compared.pair), in_3d=False)
+    feet = compared.pair.frame.to_physical(shown.data[:, 0])
+    inside = compared.pair.moving.grid.to_indices(feet)
+    assert (compared.pair.moving.data[tuple(np.rint(inside).astype(int).T[::-1])] > 0).all()
+    # The moving labels are laid under them, in place of their own layer, which lies in another frame.
+    assert visible(viewer) == ["b", "a before", "−∇d Energy distance"]
+    controller.hide_arrows()
+    assert visible(viewer) == ["a", "b"]
+
+
+def test_new_arrows_replace_the_old_ones_in_their_layer(controller, viewer, compared):
+    first = controller.show_field(compared, field(compared.pair), in_3d=False)
+    first.vector_style = "line"
+    second = controller.show_field(compared, field(compared.pair, "Gaussian kernel norm", 0.1), in_3d=False)
+    assert second is first
+    assert first.name == "−∇d Gaussian kernel norm"
+    assert first.vector_style == "line", "what the user chose stays"
+    longest = first.features["length"].max()
+    assert first.edge_contrast_limits[1] == pytest.approx(longest, rel=0.2)
+
+
+def test_arrows_of_which_the_layer_was_removed_come_back_in_a_new_one(controller, viewer, compared):
+    first = controller.show_field(compared, field(compared.pair), in_3d=False)
+    viewer.layers.remove(first)
+    assert controller.show_field(compared, field(compared.pair), in_3d=False) in viewer.layers
+
+
+def test_in_3d_surfaces_stand_for_the_labels_until_the_viewer_is_turned_back(controller, viewer, compared):
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (1.0, 2.0, 3.0), 4.0
+    orientation = viewer.scene.camera.orientation
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    assert viewer.dims.ndisplay == 3
+    assert visible(viewer) == ["a surface", "b surface", "−∇d Energy distance"]
+    viewer.dims.ndisplay = 2
+    assert visible(viewer) == ["a", "b", "−∇d Energy distance"]
+    assert viewer.scene.camera.orientation == orientation
+
+
+def test_what_was_hidden_before_stays_hidden(controller, viewer, compared):
+    viewer.layers["a"].visible = False
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    controller.hide_arrows()
+    controller.scene.leave()
+    assert visible(viewer) == ["b"]
+
+
+def test_fidelities_side_by_side_have_a_cell_each(controller, viewer, compared):
+    fields = [field(compared.pair, title) for title in ("one", "two", "three")]
+    shown = controller.show_grid(compared, fields)
+    grid = viewer.canvas.grid
+    cells = {layer.name: grid.position(viewer.layers.index(layer), viewer.layers) for layer in shown}
+    assert cells == {"−∇d one": (0, 0), "−∇d two": (0, 1), "−∇d three": (1, 0)}
+    for layer in shown:
+        below = viewer.layers[viewer.layers.index(layer) - 1]
+        assert isinstance(below, Points)
+        assert grid.position(viewer.layers.index(below), viewer.layers) == cells[layer.name]
+        assert layer.name_overlay.visible
+    controller.hide_arrows()
+    assert names(viewer) == ["a", "b"]
+    assert not grid.enabled
+    assert viewer.dims.ndisplay == 2
+
+
+# ------------------------------------------------------------------------------------------------------ run
+
+
+def test_a_run_is_watched_and_leaves_the_viewer_as_it_was(controller, viewer, layers, quick):
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=True)
+    controller.show_goal(prepared)
+    for shift in (0.0, 1.0, 2.0):
+        controller.show_view(view_of(prepared, shift))
+    assert visible(viewer) == ["b surface", "a on its way", "a steps"]
+    points, arrows = only(viewer, Points), only(viewer, Vectors)
+    assert np.array_equal(points.data, view_of(prepared, 2.0).points)
+    assert np.allclose(arrows.features["length"], np.sqrt(3) * 2.01)
+    controller.end()
+    assert visible(viewer) == ["a", "b"]
+    assert viewer.dims.ndisplay == 2
+
+
+def test_arrows_of_ever_smaller_steps_stay_visible(controller, viewer, layers, quick):
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=False)
+    lengths = []
+    for size in (0.0, -0.0099, -0.0099):
+        view = view_of(prepared)
+        controller.show_view(replace(view, arrows=view.arrows + size))
+        if viewer.layers[-1].name == "a steps":
+            lengths.append(np.linalg.norm(viewer.layers[-1].data[:, 1], axis=1).max())
+    assert len(lengths) == 2
+    assert min(lengths) > 1.0, "mm"
+
+
+@pytest.mark.parametrize("gone", ["a on its way", "a steps", "b surface", "a", "b"])
+def test_a_layer_that_is_removed_in_mid_run_stays_away(controller, viewer, layers, quick, gone):
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=True)
+    controller.show_goal(prepared)
+    for shift in (0.0, 1.0):
+        controller.show_view(view_of(prepared, shift))
+    viewer.layers.remove(gone)
+    controller.show_view(view_of(prepared, 2.0))
+    assert gone not in names(viewer)
+    controller.end()
+    assert names(viewer) == [name for name in ("a", "b") if name != gone]
+
+
+def test_a_layer_that_is_hidden_in_mid_run_is_left_alone(controller, viewer, layers, quick):
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=False)
+    for shift in (0.0, 1.0):
+        controller.show_view(view_of(prepared, shift))
+    points = only(viewer, Points)
+    points.visible = False
+    controller.show_view(view_of(prepared, 5.0))
+    assert np.array_equal(points.data, view_of(prepared).points)
+
+
+# --------------------------------------------------------------------------------------------------- result
+
+
+def test_a_result_lies_on_the_fixed_labels_and_carries_what_inspection_needs(
+    controller, viewer, finished, layers
+):
+    layer = controller.show_result(finished, layers[0])
+    assert layer.name == "a registered"
+    assert layer.metadata["shapereg"]["result"] is finished.result
+    assert np.array_equal(layer.data, finished.result.warped.data)
+    assert np.array_equal(layer.scale, layers[1].scale)
+    assert np.array_equal(layer.translate, layers[1].translate)
+    assert visible(viewer) == ["b", "a registered"]
+
+
+def test_a_result_needs_no_moving_layer(controller, viewer, finished, layers):
+    viewer.layers.remove("a")
+    controller.show_result(finished, layers[0])
+    assert names(viewer) == ["b", "a registered"]
+
+
+def test_the_extent_of_the_map_changes_the_voxels_and_nothing_else(controller, finished, layers):
+    layer = controller.show_result(finished, layers[0])
+    result = finished.result
+    for extent in ("none", "affine", "full"):
+        controller.show_extent(layer, mapped(result, extent))
+    assert np.array_equal(layer.data, result.warped.data)
+    controller.show_extent(layer, mapped(result, "none"))
+    assert np.array_equal(layer.data, result.before.data)
+    assert layer.metadata["shapereg"]["result"] is result
+
+
+def test_the_path_is_dragged_from_the_moving_to_the_fixed_shape(controller, viewer, finished, layers):
+    controller.show_result(finished, layers[0])
+    path = controller.show_path(finished.result, *way(finished.result, "path"))
+    assert viewer.dims.axis_labels == ("t", "z", "y", "x")
+    assert viewer.dims.ndisplay == 3
+    assert visible(viewer) == ["path", "path: goal"]
+    goal = next(layer for layer in viewer.layers if layer.name == "path: goal")
+    gaps = []
+    for time in (0.0, 0.5, 1.0):
+        viewer.dims.set_point(0, time)
+        shown = slice_of(path, viewer)
+        gaps.append(np.linalg.norm(shown.mean(axis=0) - goal.data[0].mean(axis=0)))
+    assert gaps[0] > 10 > gaps[1] > gaps[2]
+    assert gaps[2] < 1.5
+    controller.hide_path()
+    assert viewer.dims.ndim == 3
+    assert visible(viewer) == ["b", "a registered"]
+
+
+def slice_of(path: Surface, viewer: ViewerModel) -> np.ndarray:
+    """The vertices of the time on the slider."""
+    step = round(viewer.dims.point[0] / path.scale[0])
+    vertices = path.data[0]
+    return vertices[vertices[:, 0] == step][:, 1:]
+
+
+def test_nothing_is_kept_alive(layers, quick):
+    viewer = ViewerModel()
+    for layer in layers:
+        viewer.add_layer(layer)
+    controller = RegistrationController(viewer)
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=True)
+    controller.show_goal(prepared)
+    controller.show_view(view_of(prepared))
+    controller.close()
+    seen = weakref.ref(controller)
+    del controller
+    gc.collect()
+    assert seen() is None
+    assert [type(layer) for layer in viewer.layers] == [Labels, Labels]

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from napari_shapereg.cli.options import Preset
+from napari_shapereg.cli.settings import chosen_settings
+from napari_shapereg.errors import InputError
+from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
+from napari_shapereg.plugin.machine import Machine, devices_of_machine, examine_machine
+from napari_shapereg.plugin.settings_form import CHOICES, FIDELITIES, SettingsForm, numbers
+from napari_shapereg.registration import RegistrationSettings
+
+
+def test_every_fidelity_has_a_title_of_its_own():
+    assert tuple(FIDELITIES) == NAMES
+    assert len({option.title for option in FIDELITIES.values()}) == len(NAMES)
+
+
+@pytest.mark.parametrize("place", CHOICES)
+def test_what_is_offered_and_not_refused_is_accepted(place):
+    for option in CHOICES[place]:
+        form = SettingsForm()
+        form.put("measures.fidelity.name", "sinkhorn")
+        if f"{place}={option.value}" not in form.reasons():
+            form.put(place, option.value)
+            assert form.value(place) == option.value
+
+
+def test_what_is_refused_would_fail_and_says_why():
+    form = SettingsForm()
+    reasons = form.reasons()
+    for name in OF_SURFACES:
+        assert "Surfaces" in reasons[f"measures.fidelity.name={name}"]
+        with pytest.raises(InputError, match="surface"):
+            form.put("measures.fidelity.name", name)
+    with pytest.raises(InputError, match="sinkhorn"):
+        form.put("measures.fidelity.reach", 5.0)
+    assert "Sinkhorn" in reasons["measures.fidelity.reach"]
+    assert form.settings == RegistrationSettings()
+
+
+def test_reasons_come_and_go_with_the_fidelity():
+    form = SettingsForm()
+    assert {
+        "measures.fidelity.length",
+        "measures.fidelity.p",
+        "measures.fidelity.reach",
+    } <= form.reasons().keys()
+    form.put("measures.fidelity.name", "gaussian")
+    assert "measures.fidelity.length" not in form.reasons()
+    assert "measures.fidelity.p" in form.reasons()
+    form.put("measures.fidelity.name", "sinkhorn")
+    assert not any(place.startswith("measures.fidelity.r") for place in form.reasons())
+
+
+def test_a_surface_fidelity_holds_the_surfaces():
+    form = SettingsForm()
+    form.put("measures.kind", "surface")
+    form.put("measures.fidelity.name", "currents")
+    assert "measures.kind=voxel" in form.reasons()
+    with pytest.raises(InputError, match="normals"):
+        form.put("measures.kind", "voxel")
+    form.put("measures.fidelity.name", "energy")
+    form.put("measures.kind", "voxel")
+
+
+def test_a_reach_goes_with_its_fidelity():
+    form = SettingsForm()
+    form.put("measures.fidelity.name", "sinkhorn")
+    form.put("measures.fidelity.reach", 12.0)
+    form.put("measures.fidelity.length", 3.0)
+    form.put("measures.fidelity.name", "hausdorff")
+    assert form.value("measures.fidelity.reach") is None
+    assert form.value("measures.fidelity.length") == 3.0
+
+
+def test_a_stage_that_is_off_explains_itself_and_comes_back():
+    form = SettingsForm("fast")
+    form.switch("voxels", on=False)
+    assert form.settings.voxels is None
+    assert "local stage" in form.reasons()["regularity"]
+    form.switch("measures", on=False)
+    assert "global stage" in form.reasons()["measures.fidelity.name"]
+    assert form.value("measures.fidelity.name") is None
+    form.switch("voxels", on=True)
+    form.switch("measures", on=True)
+    assert form.as_preset
+
+
+def test_a_preset_resets_all_but_the_machine():
+    form = SettingsForm()
+    form.put("device", "cpu")
+    form.put("max_steps", 3)
+    assert not form.as_preset
+    form.choose_preset("accurate")
+    assert form.settings == RegistrationSettings.preset("accurate").changed(device="cpu")
+    assert form.as_preset
+
+
+def test_the_file_is_what_the_command_line_takes(tmp_path):
+    form = SettingsForm("fast")
+    form.put("measures.kind", "surface")
+    form.put("measures.fidelity.name", "oriented_varifold")
+    form.put("measures.fidelity.length", 4.5)
+    form.put("measures.smoothness", (0.6, 0.4, 0.2))
+    form.switch("voxels", on=False)
+    form.write(tmp_path / "settings.json")
+    assert chosen_settings(Preset.BALANCED, tmp_path / "settings.json", {}) == form.settings
+    other = SettingsForm()
+    other.read(tmp_path / "settings.json")
+    assert other.settings == form.settings
+
+
+def test_a_file_that_states_part_changes_that_part(tmp_path):
+    (tmp_path / "part.json").write_text(json.dumps({"measures": {"points": 77}, "label_weights": {"2": 3.0}}))
+    form = SettingsForm("fast")
+    form.put("measures.fidelity.name", "laplacian")
+    form.read(tmp_path / "part.json")
+    assert form.value("measures.points") == 77
+    assert form.value("measures.fidelity.name") == "laplacian"
+    assert form.settings.label_weights == {2: 3.0}
+    assert form.settings.pitch_in_voxels == RegistrationSettings.preset("fast").pitch_in_voxels
+
+
+def test_a_bad_file_leaves_the_form_alone(tmp_path):
+    (tmp_path / "bad.json").write_text('{"measures": {"fidelity": {"name": "currents"}}}')
+    form = SettingsForm()
+    with pytest.raises(InputError, match=r"bad\.json.*normals"):
+        form.read(tmp_path / "bad.json")
+    assert form.settings == RegistrationSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "several", "found"), [("0.5, 0.3", True, (0.5, 0.3)), (" 1e-4 ", False, 1e-4)]
+)
+def test_numbers_are_read_as_they_are_typed(text, several, found):
+    assert numbers(text, several=several) == found
+
+
+@pytest.mark.parametrize(("text", "several"), [("0,5", False), ("", True), ("a", False), ("1;2", True)])
+def test_what_is_no_number_is_refused_with_what_was_typed(text, several):
+    with pytest.raises(InputError, match="number") as caught:
+        numbers(text, several=several)
+    assert repr(text) in str(caught.value)
+
+
+def test_devices_and_engines_that_are_not_there_are_disabled_with_the_reason():
+    machine = Machine(
+        {"cuda": "no CUDA device"},
+        {("numba", "cpu"): "", ("keops", "cpu"): "not installed", ("torch", "cpu"): ""},
+    )
+    form = SettingsForm(machine=machine)
+    assert form.reasons()["device=cuda"] == "no CUDA device"
+    assert form.reasons()["engine=keops"] == "not installed"
+    assert "engine=numba" not in form.reasons()
+
+
+def test_this_machine_is_judged_as_the_engines_judge_it():
+    import torch
+
+    machine = devices_of_machine()
+    assert bool(machine.why_not_device("cuda")) is not torch.cuda.is_available()
+    assert machine.why_not_device("cpu") == ""
+    assert examine_machine().why_not_engine("numba", "cpu") == ""
