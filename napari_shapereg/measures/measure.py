@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_shapereg.errors import InputError
+from napari_shapereg.measures.sums import steady_sum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -91,14 +92,14 @@ class Measure:
     @property
     def mass(self) -> Tensor:
         """The sum of the weights, a 0-d tensor, differentiable."""
-        return self.weights.sum()
+        return steady_sum(self.weights)
 
     @property
     def center(self) -> Tensor:
         """The centre of mass (D,), mm, differentiable."""
         # Offsets from one of the points keep the digits that large coordinates would swallow.
         anchor = self.points[0].detach()
-        return anchor + (self.weights[:, None] * (self.points - anchor)).sum(dim=0) / self.mass
+        return anchor + steady_sum(self.weights[:, None] * (self.points - anchor)) / self.mass
 
     def normalized(self) -> Measure:
         """Return the measure divided by its mass: a probability measure."""
@@ -174,7 +175,7 @@ def _check_layout(measure: Measure) -> None:
 
 def _check_values(measure: Measure) -> None:
     with torch.no_grad():
-        mass = measure.weights.sum()
+        mass = steady_sum(measure.weights)
         good = measure.points.isfinite().all() & (measure.weights >= 0).all() & (mass > 0) & mass.isfinite()
         if measure.normals is not None:
             good &= measure.normals.isfinite().all()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NEAR = 2.0
 """Pitches within which a kernel norm of the size of the lattice sees the fixed shape by itself."""
+TRACE = 0.1
+"""Share of a cell from which it counts: a sheet thinner than half a pitch fills no cell by half."""
 LARGEST = 0.3
 """Of the potential: that of the kernel norm, up to 1, prevails near the boundary."""
 
@@ -40,8 +42,9 @@ def far_field(fraction: Tensor, slope: float, scale: float) -> Tensor:
     (z, y, x) Tensor
         s, between -`LARGEST` deep inside and `LARGEST` far outside.
     """
-    inside = fraction[0].cpu().numpy() > 0.5
-    distance = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
-    beyond = np.sign(distance) * np.maximum(np.abs(distance) * scale - NEAR, 0)
+    filled = fraction[0].cpu().numpy()
+    outside = ndimage.distance_transform_edt(filled < TRACE)
+    inside = ndimage.distance_transform_edt(filled > 1 - TRACE)
+    beyond = np.maximum(outside * scale - NEAR, 0) - np.maximum(inside * scale - NEAR, 0)
     field = np.clip(slope * beyond, -LARGEST, LARGEST).astype(np.float32)
     return torch.from_numpy(field).to(fraction.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from scipy.optimize import minimize
 
@@ -16,7 +17,6 @@ from napari_shapereg.registration.shapes import pooled, radius
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
     from scipy.optimize import OptimizeResult
     from torch import Tensor
@@ -103,9 +103,10 @@ def _turns(source: Measure, target: Measure) -> list[Tensor]:
 
 def _principal_axes(measure: Measure) -> Tensor:
     """Return the right-handed (3, 3) matrix whose columns are the principal axes."""
-    offsets = (measure.points - measure.center).double()
-    moments = offsets.T @ (measure.weights.double()[:, None] * offsets)
-    axes: Tensor = torch.linalg.eigh(moments.cpu()).eigenvectors.to(measure.device)
+    offsets = (measure.points - measure.center).double().cpu().numpy()
+    # No matrix product: those of a BLAS round differently on other numbers of threads.
+    moments = np.einsum("n,ni,nj->ij", measure.weights.double().cpu().numpy(), offsets, offsets)
+    axes = torch.from_numpy(np.linalg.eigh(moments).eigenvectors).to(measure.device)
     return axes * torch.sign(torch.linalg.det(axes))
 
 
