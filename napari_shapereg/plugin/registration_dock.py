@@ -80,6 +80,7 @@ class RegistrationDock(QWidget):
         self._build()
         self.pair.changed.connect(self._on_pair)
         self.settings_widget.changed.connect(self._on_settings)
+        self.run.changed.connect(self._on_run)
         self.run.finished.connect(self._on_finished)
         napari_viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self._on_pair()
@@ -93,11 +94,22 @@ class RegistrationDock(QWidget):
 
     def _on_pair(self) -> None:
         reason = self.pair.why_not
-        self.arrows.enable(reason=reason)
+        self.arrows.enable(reason=reason or self._under_way)
         self.run.enable(reason=reason)
         for button in (self.python, self.command):
             button.setEnabled(not reason)
         self.arrows.follow()
+
+    @property
+    def _under_way(self) -> str:
+        return "A run is under way: wait for its end, or cancel it." if self.run.busy else ""
+
+    def _on_run(self) -> None:
+        if self.run.busy:
+            self.arrows.clear()
+            self.result.raise_path()
+        self.arrows.enable(reason=self.pair.why_not or self._under_way)
+        self.result.setEnabled(not self.run.busy)
 
     def _on_settings(self, _place: str) -> None:
         self._show_preset()
@@ -113,7 +125,6 @@ class RegistrationDock(QWidget):
         self.settings_widget.refresh()
 
     def _on_finished(self, outcome: tuple[Finished, Labels]) -> None:
-        self.arrows.clear()
         self.result.show_result(*outcome)
 
     def _on_ndisplay(self) -> None:

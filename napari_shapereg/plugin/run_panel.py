@@ -49,6 +49,8 @@ class RunPanel(QWidget):
         Returns whether the viewer may be turned to 3-D.
     """
 
+    changed = Signal()
+    """A run has begun, or it is over."""
     finished = Signal(object)
     """Carries the `Finished` result of a run, once it is shown, and its layer."""
 
@@ -100,6 +102,7 @@ class RunPanel(QWidget):
         self._job = Job(lambda: prepare(moving, fixed, settings), self._prepared, self._idle, parent=self)
         self.enable(reason=self._reason)
         self.cancel.setEnabled(True)
+        self.changed.emit()
 
     def stop(self) -> None:
         """Cancel: the step under way is left to end by itself, and the best state so far is taken."""
@@ -191,6 +194,7 @@ class RunPanel(QWidget):
         self.line.setText("")
         self.cancel.setEnabled(False)
         self.enable(reason=self._reason)
+        self.changed.emit()
 
     def _say(self, text: str, progress: float) -> None:
         self.line.setText(text)

@@ -35,6 +35,8 @@ _UP = (0.0, 0.0, 1.0)
 _BOUND = 1 << 22
 """Largest box of bins that a surface is cut from."""
 _COARSER = 1.25
+_PALE = 0.5
+"""How much white is in the colours of a veil: dark ones would not be seen on black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +203,8 @@ class Scene:
 
 
 def _surface(shape: Shape, frame: DisplayFrame, name: str, *, solid: bool) -> LayerData:
-    look: dict[str, Any] = (
-        {"shading": "smooth", "opacity": 1.0}
-        if solid
-        else {"opacity": 0.25, "blending": "translucent_no_depth"}
-    )
-    return surface_layer(shape.vertices, shape.faces, frame, name, vertex_colors=shape.colors, **look)
+    colors = shape.colors if solid else (1 - _PALE) * shape.colors + _PALE
+    look: dict[str, Any] = {"shading": "smooth", "opacity": 1.0}
+    if not solid:
+        look = {"shading": "flat", "opacity": 0.25, "blending": "translucent_no_depth"}
+    return surface_layer(shape.vertices, shape.faces, frame, name, vertex_colors=colors, **look)

@@ -92,9 +92,13 @@ def run_of(dock):
 
 
 def test_one_click_registers_and_shows_what_came_out(dock, viewer, qtbot, volumes, quick):
+    click(dock.arrows.one)
     click(dock.run.register)
     assert not dock.run.register.isEnabled()
+    assert not dock.arrows.one.isChecked()
+    assert "run is under way" in dock.arrows.one.toolTip()
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
+    assert dock.arrows.one.isEnabled()
     assert names(viewer) == ["a", "b", "a registered"]
     layer = viewer.layers["a registered"]
     assert np.array_equal(layer.data, register(*volumes, settings=quick).warped.data)
