@@ -34,7 +34,7 @@ lock: $(VENV)/test.stamp
 	$(BIN)/python .ci/lock.py requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api .coverage .*_cache
+	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api docs/auto_examples .coverage .*_cache
 
 # torch comes first and alone: it is most of the download, and nothing else may choose its version.
 $(VENV)/demo.stamp: pyproject.toml requirements.lock

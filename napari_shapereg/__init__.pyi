@@ -32,6 +32,7 @@ from .quality import (
     regularity as regularity,
 )
 from .reductions.kernels import (
+    CauchyKernel as CauchyKernel,
     EnergyKernel as EnergyKernel,
     GaussianKernel as GaussianKernel,
     LaplacianKernel as LaplacianKernel,

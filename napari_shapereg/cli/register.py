@@ -116,7 +116,7 @@ def register(  # noqa: PLR0913 - one for each option
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    r"""Register MOVING onto FIXED, and write transforms.
+    """Register MOVING onto FIXED, and write transforms.
 
     Fits a diffeomorphism by gradient descent, coarse to fine. In the folder:
 
@@ -130,7 +130,7 @@ def register(  # noqa: PLR0913 - one for each option
 
     Ctrl-C ends the run and writes the best state so far (exit code 130); a second one writes nothing.
     Exit code 3: the run diverged, and the best state before that was written.
-    """
+    """  # noqa: D301 - this escape is how the list keeps its lines
     options = {
         "labels": parse_labels(labels),
         "shared_labels_only": shared_labels or None,

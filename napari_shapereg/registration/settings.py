@@ -127,8 +127,12 @@ class RegistrationSettings(_Frozen):
         lt=1,
         description="Steps that squeeze a volume of the lattice below this are refused.",
     )
-    engine: Literal["auto", "torch", "numba", "keops"] = "auto"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    engine: Literal["auto", "torch", "numba", "keops"] = Field(
+        default="auto", description="What computes the pairwise sums; auto: numba on the CPU, KeOps on CUDA."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where the work is done; auto: CUDA where there is one, else the CPU."
+    )
 
     @model_validator(mode="after")
     def _check_normals(self) -> Self:
@@ -205,6 +209,8 @@ def explain(error: ValidationError) -> str:
     parts = []
     for problem in error.errors(include_url=False):
         name = ".".join(str(part) for part in problem["loc"]) or "the whole"
-        received = "" if problem["type"] == "json_invalid" else f", got {problem['input']!r}"
-        parts.append(f"{name}: {problem['msg']}{received}")
+        # Where settings contradict each other, the message names them.
+        whole = problem["type"] in {"json_invalid", "value_error"}
+        received = "" if whole else f", got {problem['input']!r}"
+        parts.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}{received}")
     return "; ".join(parts)
