@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, PushButton, Widget
 from napari.layers import Image, Labels, Layer, Points, Surface, Vectors
-from napari.qt.threading import create_worker
-from napari.utils.notifications import show_error
 
-from napari_shapereg.errors import InputError, ShapeRegError
+from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.frames import drawn_in
+from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.layer_affine import known
 from napari_shapereg.plugin.layer_reading import grid_of
 from napari_shapereg.plugin.map_pair import (
@@ -94,12 +93,15 @@ class TransformDock(Container[Widget]):
     def run(self) -> None:
         """Warp the chosen layer in a thread, and add what comes of it."""
         with telling():
-            task = self.task()
+            layer, maps, direction, grid, drawn = self.task()
             self.apply.enabled = False
             self.apply.text = "Applying..."
-            worker = create_worker(_warped_or_reason, *task)
-            worker.returned.connect(self._done)
-            worker.start()
+            Job(
+                lambda: warp_layer(layer, maps, direction, grid=grid, drawn=drawn),
+                self._add,
+                self._ready,
+                parent=self.native,
+            )
 
     def task(self) -> tuple[Layer, MapPair, Direction, ImageGrid | None, DisplayFrame | None]:
         """Return what is to be done, as `warp_layer` takes it.
@@ -134,14 +136,14 @@ class TransformDock(Container[Widget]):
         kept = known(source)
         return maps_of_result(kept["result"]) if "result" in kept else maps_of_transform(kept["transform"])
 
-    def _done(self, made: LayerData | str) -> None:
-        self.apply.enabled = True
-        self.apply.text = "Apply"
-        if isinstance(made, str):
-            show_error(made)
-            return
+    def _add(self, made: LayerData) -> None:
+        self._ready()
         data, kwargs, kind = made
         self.viewer.add_layer(Layer.create(data, kwargs, kind))
+
+    def _ready(self) -> None:
+        self.apply.enabled = True
+        self.apply.text = "Apply"
 
     def _layers(self, _widget: object = None) -> list[Layer]:
         return [layer for layer in self.viewer.layers if isinstance(layer, WARPABLE)]
@@ -160,13 +162,3 @@ class TransformDock(Container[Widget]):
 
     def _show_file(self, _value: object = None) -> None:
         self.file.visible = self.transform.value == FROM_FILE
-
-
-def _warped_or_reason(
-    layer: Layer, maps: MapPair, direction: Direction, grid: ImageGrid | None, drawn: DisplayFrame | None
-) -> LayerData | str:
-    # The reason is returned, not raised: napari would show the traceback of what a worker raises.
-    try:
-        return warp_layer(layer, maps, direction, grid=grid, drawn=drawn)
-    except ShapeRegError as error:
-        return str(error)

@@ -5,7 +5,13 @@ import subprocess
 import sys
 from textwrap import dedent
 
+import numpy as np
 import pytest
+from napari.layers import Layer
+
+from napari_shapereg.plugin.transform_preview import transform_layer
+from napari_shapereg.transforms import displacement_transform
+from napari_shapereg.volumes import ImageGrid
 
 PLUGIN = "napari-shapereg"
 DOCKS = ("Register labels", "Inspect registration", "Apply a transform")
@@ -42,6 +48,22 @@ def test_the_dock_that_applies_transforms_opens_beside_the_layers(window):
     _, dock = window.window.add_plugin_dock_widget(PLUGIN, "Apply a transform")
 
     assert [layer.name for layer in dock.layer.choices] == [layer.name for layer in window.layers]
+
+
+def test_a_dock_that_is_closed_at_work_leaves_the_window_in_peace(window, qtbot):
+    window.open_sample(PLUGIN, "known")
+    shift = displacement_transform(np.ones((4, 4, 4, 3)), ImageGrid((4, 4, 4)))
+    window.add_layer(Layer.create(*transform_layer(shift, "shift")))
+    _, dock = window.window.add_plugin_dock_widget(PLUGIN, "Apply a transform")
+    dock.layer.value = window.layers["known deformation: moving"]
+    dock.onto.value = window.layers["known deformation: fixed"]
+
+    dock.apply.native.click()
+    window.window.remove_dock_widget(dock.native)
+    qtbot.wait(500)
+
+    window.add_points(np.zeros((1, 3)), units=("mm",) * 3)
+    assert "Points" in window.layers
 
 
 @pytest.mark.slow
