@@ -11,8 +11,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 demo: $(VENV)/demo.stamp
 	$(BIN)/shapereg demo -o demo_output
 
-test: lint docs libraries
-	.ci/with_display.sh $(BIN)/python -m pytest --cov --cov-report=term
+test: lint libraries docs
+	.ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ lock: $(VENV)/test.stamp
 	$(BIN)/python .ci/lock.py requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api docs/auto_examples .coverage .*_cache
+	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api docs/auto_examples docs/screenshots .coverage .*_cache
 
 # torch comes first and alone: it is most of the download, and nothing else may choose its version.
 $(VENV)/demo.stamp: pyproject.toml requirements.lock

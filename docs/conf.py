@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "_extensions"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE / "_extensions")]
 
 project = "napari-shapereg"
 author = "napari-shapereg developers"
@@ -25,6 +26,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "screenshots",
     "settings_tables",
     "sphinx_gallery.gen_gallery",
 ]
