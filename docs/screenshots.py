@@ -104,6 +104,8 @@ class Tour:
         frame = frame_of_layer(self.viewer.layers["knee: fixed"])
         look, up = frame.turn_to_display([LOOK, UP]).tolist()
         self.viewer.scene.camera.set_view_direction(look, up)
+        # napari fits the view to the height: a canvas between two docks is narrow.
+        self.viewer.scene.camera.zoom *= 0.8
 
     def in_2d(self) -> None:
         """Show a slice as large as it goes."""
@@ -170,6 +172,7 @@ def inspect(tour: Tour) -> None:
     dock.maps.grid.setChecked(True)
     tour.wait(1.0)
     tour.demand(lambda: not dock.progress.isVisible(), "the map is drawn")
+    tour.in_3d()
     tour.picture("jacobian")
     tour.close_dock(dock)
 
