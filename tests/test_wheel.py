@@ -32,6 +32,10 @@ def test_the_wheel_carries_types_and_the_list_of_public_names(wheel_contents: di
     assert {"napari_shapereg/py.typed", "napari_shapereg/__init__.pyi"} <= wheel_contents.keys()
 
 
+def test_the_wheel_carries_the_manifest_of_the_plugin(wheel_contents: dict[str, int]) -> None:
+    assert wheel_contents["napari_shapereg/napari.yaml"] > 0
+
+
 def test_the_wheel_carries_nothing_else(wheel_contents: dict[str, int]) -> None:
     packages = {name.partition("/")[0] for name in wheel_contents if ".dist-info/" not in name}
     assert packages == {"napari_shapereg"}

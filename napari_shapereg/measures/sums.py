@@ -20,7 +20,6 @@ def steady_sum(terms: Tensor) -> Tensor:
     """
     if len(terms) <= BLOCK:
         return terms.sum(dim=0)
-    blocks = torch.nn.functional.pad(terms.movedim(0, -1), (0, -len(terms) % BLOCK)).unflatten(
-        -1, (-1, BLOCK)
-    )
+    filled = torch.nn.functional.pad(terms.movedim(0, -1), (0, -len(terms) % BLOCK))
+    blocks = filled.reshape(*filled.shape[:-1], -1, BLOCK)
     return blocks.sum(dim=-1).sum(dim=-1)

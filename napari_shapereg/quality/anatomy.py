@@ -53,7 +53,7 @@ class Plane:
 
     def shadow(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return where a (z, y, x) mask is true anywhere along the line of sight: (down, across)."""
-        return self._page(mask.any(axis=self.through))
+        return self._page(np.asarray(mask.any(axis=self.through)))
 
     def _page(self, flat: NDArray[Any]) -> NDArray[Any]:
         flat = flat if self.down < self.across else flat.T

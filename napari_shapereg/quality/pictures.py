@@ -95,7 +95,7 @@ def comparison_picture(fixed: LabelVolume, moving: LabelVolume, after: LabelVolu
     heights = [_row_height(panels) for panels in rows.values()]
     figure = new_figure(_WIDTH, sum(heights) + 1.1)
     parts = figure.subfigures(2, 1, height_ratios=heights)
-    for part, (title, panels) in zip(parts, rows.items(), strict=True):
+    for part, (title, panels) in zip(np.ravel(parts), rows.items(), strict=True):
         axes = part.subplots(1, 3, width_ratios=[panel.width for panel in panels])
         for place, plane, panel in zip(axes, views, panels, strict=True):
             _draw(place, panel, plane)
