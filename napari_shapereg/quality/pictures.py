@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
     from numpy.typing import NDArray
 
     from napari_shapereg.quality.anatomy import Plane
@@ -94,8 +95,8 @@ def comparison_picture(fixed: LabelVolume, moving: LabelVolume, after: LabelVolu
     rows = {"before: silhouettes": shadows, "after: slices": slices}
     heights = [_row_height(panels) for panels in rows.values()]
     figure = new_figure(_WIDTH, sum(heights) + 1.1)
-    parts = figure.subfigures(2, 1, height_ratios=heights)
-    for part, (title, panels) in zip(np.ravel(parts), rows.items(), strict=True):
+    parts = cast("Iterable[SubFigure]", figure.subfigures(2, 1, height_ratios=heights))
+    for part, (title, panels) in zip(parts, rows.items(), strict=True):
         axes = part.subplots(1, 3, width_ratios=[panel.width for panel in panels])
         for place, plane, panel in zip(axes, views, panels, strict=True):
             _draw(place, panel, plane)
