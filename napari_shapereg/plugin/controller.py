@@ -12,10 +12,10 @@ import numpy as np
 from napari.layers import Labels, Layer, Vectors
 
 from napari_shapereg.plugin.display_frame import frame_of
+from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import MOST_ARROWS, arrows_layer
 from napari_shapereg.plugin.layers import labels_layer, points_layer
 from napari_shapereg.plugin.live_layers import LiveLayers
-from napari_shapereg.plugin.removal import remove_layers
 from napari_shapereg.plugin.scene import Scene, label_colors
 
 if TYPE_CHECKING:
@@ -166,11 +166,15 @@ class RegistrationController:
         self._live.show(view)
         return settled
 
-    def end(self) -> None:
-        """Take away what showed the run, and turn the viewer back."""
+    def end_view(self) -> None:
+        """Take away the points and arrows of a run."""
         if self._live is not None:
             self._live.remove()
             self._live = None
+
+    def end(self) -> None:
+        """Take away all that showed a run, and turn the viewer back."""
+        self.end_view()
         self.scene.leave()
 
     # ------------------------------------------------------------------------------------------------ result
@@ -185,10 +189,14 @@ class RegistrationController:
             The moving layer, if it is still there.
         """
         result = finished.result
-        data = labels_layer(result.warped, finished.name, result=result)
+        # The colours of the moving layer as they are: napari compiles for half a second where it is given a
+        # table of colours for the first time.
+        here = moving is not None and moving in self.viewer.layers
+        colors = {"colormap": moving.colormap} if moving is not None and here else {}
+        data = labels_layer(result.warped, finished.name, result=result, **colors)
         layer: Labels = self._added(data)
         layer.contour = 1
-        if moving is not None and moving in self.viewer.layers:
+        if moving is not None and here:
             moving.visible = False
         return layer
 

@@ -8,8 +8,8 @@ import numpy as np
 from napari.layers import Points, Vectors
 
 from napari_shapereg.plugin.display_frame import flat
+from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import coloring
-from napari_shapereg.plugin.removal import remove_layers
 from napari_shapereg.plugin.scene import label_colors
 
 if TYPE_CHECKING:

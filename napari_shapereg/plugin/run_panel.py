@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_shapereg.plugin.cost_curve import CostCurve
+from napari_shapereg.plugin.garbage import set_aside, take_back
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.live_view import INTERVAL
 from napari_shapereg.plugin.notifications import telling
@@ -68,12 +69,13 @@ class RunPanel(QWidget):
         self._moving: Labels | None = None
         self._reason = ""
         self._running: list[Run] = []
+        self._holder = object()
         self._due = 0.0
         self._build()
         self._tick = QTimer(self)
         self._tick.timeout.connect(self._look)
         # When the window closes, nobody is left to press Cancel.
-        self.destroyed.connect(partial(_cancel, self._running))
+        self.destroyed.connect(partial(_abandon, self._running, self._holder))
 
     @property
     def busy(self) -> bool:
@@ -96,6 +98,7 @@ class RunPanel(QWidget):
         with telling():
             self._pair.place()
         self._moving = moving
+        set_aside(self._holder)
         self._say("reading…", 0.0)
         self.curve.show_costs([])
         settings = self._settings()
@@ -125,7 +128,7 @@ class RunPanel(QWidget):
     def close_down(self) -> None:
         """Cancel, and hear of nothing more."""
         self._tick.stop()
-        _cancel(self._running)
+        _abandon(self._running, self._holder)
         if self._job is not None:
             self._job.drop()
             self._job = None
@@ -168,8 +171,10 @@ class RunPanel(QWidget):
         self._job = Job(lambda: finish(run, name), self._done, self._broken, parent=self)
 
     def _done(self, finished: Finished) -> None:
-        self._controller.end()
-        QTimer.singleShot(_BREATH, partial(self._show_result, finished))
+        # Each of these keeps the window waiting for a moment.
+        self._controller.end_view()
+        QTimer.singleShot(_BREATH, self._controller.scene.leave)
+        QTimer.singleShot(2 * _BREATH, partial(self._show_result, finished))
 
     def _show_result(self, finished: Finished) -> None:
         if self._job is None:
@@ -189,6 +194,7 @@ class RunPanel(QWidget):
         self._tick.stop()
         self._job = None
         self._running.clear()
+        take_back(self._holder)
         self._moving = None
         self.bar.hide()
         self.line.setText("")
@@ -236,7 +242,12 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def _cancel(running: list[Run], _widget: object = None) -> None:
+def _cancel(running: list[Run]) -> None:
     for run in running:
         run.cancel()
     running.clear()
+
+
+def _abandon(running: list[Run], holder: object, _widget: object = None) -> None:
+    _cancel(running)
+    take_back(holder)

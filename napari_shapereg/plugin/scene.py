@@ -13,8 +13,8 @@ from napari.utils.colormaps import label_colormap
 from napari_shapereg.errors import InputError
 from napari_shapereg.measures import surface_from_labels
 from napari_shapereg.plugin.frames import unmirror
+from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.layers import surface_layer
-from napari_shapereg.plugin.removal import remove_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

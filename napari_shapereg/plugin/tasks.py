@@ -132,7 +132,7 @@ def finish(run: Run, name: str) -> Finished:
     """
     result = run.result()
     # Computed here, not when it is first looked at, by the thread of the window.
-    _ = result.warped
+    _ = result.warped.labels
     return Finished(result, f"{name} registered")
 
 

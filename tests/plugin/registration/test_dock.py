@@ -99,6 +99,7 @@ def test_one_click_registers_and_shows_what_came_out(dock, viewer, qtbot, volume
     assert "run is under way" in dock.arrows.one.toolTip()
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
     assert dock.arrows.one.isEnabled()
+    assert gc.get_freeze_count() == 0
     assert names(viewer) == ["a", "b", "a registered"]
     layer = viewer.layers["a registered"]
     assert np.array_equal(layer.data, register(*volumes, settings=quick).warped.data)
@@ -256,8 +257,10 @@ def test_closing_the_window_in_mid_run_ends_the_run_and_leaks_nothing(
     for layer in layers:
         viewer.add_layer(layer)
     seen, run = working_dock(viewer, quick, qtbot)
+    assert gc.get_freeze_count() > 0
     viewer.close()
     qtbot.waitUntil(lambda: run.cancelled, timeout=PATIENCE)
+    assert gc.get_freeze_count() == 0
     finish_workers()
     del viewer
     for _ in range(3):
