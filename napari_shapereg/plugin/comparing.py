@@ -66,7 +66,7 @@ class Comparing:
 
     @property
     def composite(self) -> Labels | None:
-        """The layer of the wipe and of the checkerboard, where it is shown."""
+        """The layer of the wipe and of the checkerboard, where there is one; it is hidden in other modes."""
         return self._composite if self._composite in self._viewer.layers else None
 
     def start(self, mode: Mode | None, first: Side, second: Side) -> None:
@@ -77,9 +77,8 @@ class Comparing:
         self.mode, self.sides = mode, (first, second)
         for side in (Side.FIXED, Side.AFTER, first, second):
             self._layer(side)
-        self._remove_composite()
         if mode in ("wipe", "checkerboard"):
-            self._add_composite()
+            self._compose()
         self.arrange()
 
     def move(self, position: float) -> None:
@@ -128,20 +127,24 @@ class Comparing:
         for side, layer in self.layers.items():
             layer.opacity = opacity[side]
             layer.visible = visible.get(side, False)
+        if self.composite:
+            self.composite.visible = self.mode in ("wipe", "checkerboard")
 
     def close(self) -> None:
         """Leave every layer as it was found, and stop listening; what was added to compare with goes."""
         self._viewer.dims.events.order.disconnect(self._repattern)
         self._viewer.dims.events.ndisplay.disconnect(self._repattern)
-        self._remove_composite()
-        for side, layer in self.layers.items():
-            if side in self._added and side in (Side.BEFORE, Side.AFFINE):
-                self._viewer.layers.remove(layer)
-                continue
+        for layer in self.layers.values():
             look = self._looks[layer]
             layer.visible, layer.opacity = look.visible, look.opacity
             layer.selected_label = look.selected_label
             layer.show_selected_label = look.show_selected_label
+        made = [
+            self.layers[side] for side in (Side.BEFORE, Side.AFFINE) if side in self._added & {*self.layers}
+        ]
+        with keeping_active(self._viewer):
+            for layer in [*made, *([self.composite] if self.composite else [])]:
+                self._viewer.layers.remove(layer)
         self._layers.clear()
         self._looks.clear()
 
@@ -190,29 +193,25 @@ class Comparing:
             layer.selected_label = look.selected_label
         layer.show_selected_label = self._label is not None
 
-    def _add_composite(self) -> None:
+    def _compose(self) -> None:
+        """Show the two sides in one layer, which is made once and hidden in between."""
         first, second = (self._inspected.volume(side) for side in self.sides)
         data = Composite(first.data, second.data, self._pattern_now())
         after = self._layer(Side.AFTER).colormap
         colors: dict[int | None, Any] = {None: "transparent", 0: "transparent", data.mark: _SEAM}
         colors.update({label: after.map(label) for label in {*first.labels, *second.labels}})
-        composite = Labels(
-            data,
-            name=COMPOSITE,
-            colormap=DirectLabelColormap(color_dict=colors),
-            **self._inspected.frame.placement(second.grid),
-        )
-        composite.editable = False
-        self._composite = composite
-        with keeping_active(self._viewer):
-            self._viewer.add_layer(composite)
-        self._isolate(composite)
-
-    def _remove_composite(self) -> None:
-        composite, self._composite = self.composite, None
+        colormap = DirectLabelColormap(color_dict=colors)
+        composite = self.composite
         if composite is not None:
+            composite.data, composite.colormap = data, colormap
+        else:
+            place = self._inspected.frame.placement(second.grid)
+            composite = Labels(data, name=COMPOSITE, colormap=colormap, **place)
+            composite.editable = False
+            self._composite = composite
             with keeping_active(self._viewer):
-                self._viewer.layers.remove(composite)
+                self._viewer.add_layer(composite)
+        self._isolate(composite)
 
     def _repattern(self) -> None:
         composite = self.composite

@@ -59,7 +59,7 @@ def outline(inspected: Inspected, side: Side, labels: Sequence[int]) -> list[Dra
         "colormap": DirectLabelColormap(color_dict=colors),
         "opacity": 1.0,
     }
-    return [Drawing((Outlines(volume.data), keywords, "labels"), _locked)]
+    return [Drawing((Outlines(volume.data), keywords, "labels"), ("colormap",), _locked)]
 
 
 def surface(inspected: Inspected, side: Side, labels: Sequence[int]) -> list[Drawing]:
@@ -95,7 +95,7 @@ def map_image(inspected: Inspected, quantity: Quantity) -> list[Drawing]:
         opacity=0.6,
         blending="translucent",
     )
-    return [Drawing(data, _with_colorbar)]
+    return [Drawing(data, finish=_with_colorbar)]
 
 
 def map_surface(inspected: Inspected, quantity: Quantity, labels: Sequence[int]) -> list[Drawing]:
@@ -117,7 +117,7 @@ def map_surface(inspected: Inspected, quantity: Quantity, labels: Sequence[int])
         # Light and shadow would be read as values.
         shading="none",
     )
-    return [Drawing(data, _with_colorbar)]
+    return [Drawing(data, finish=_with_colorbar)]
 
 
 def folds(inspected: Inspected, found: Folds) -> list[Drawing]:
@@ -162,7 +162,7 @@ def grid_in_space(inspected: Inspected, spacing: float) -> list[Drawing]:
         edge_color="white",
         opacity=0.35,
     )
-    return [Drawing(data)]
+    return [Drawing(data, ("name",))]
 
 
 def lines_of_map(inspected: Inspected, labels: Sequence[int], most: int) -> list[Drawing]:
@@ -212,7 +212,7 @@ def _lines(inspected: Inspected, pairs: Correspondences, name: str) -> list[Draw
         edge_contrast_limits=(0.0, top),
         features={"length_mm": lengths, "label": pairs.labels},
     )
-    return [Drawing(data)]
+    return [Drawing(data, ("name", "features", "edge_color", "edge_contrast_limits"))]
 
 
 def _locked(layer: Layer) -> None:

@@ -13,6 +13,7 @@ from napari_shapereg.plugin.agreement_table import write_agreement
 from napari_shapereg.plugin.comparing import Comparing, result_of
 from napari_shapereg.plugin.former_results import open_volumes, read_former
 from napari_shapereg.plugin.inspected import Inspected, Side
+from napari_shapereg.plugin.maps import QUANTITIES
 from napari_shapereg.plugin.overlays import Overlay, Overlays, at_once
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 LineKind = Literal["map", "plan before", "plan after"]
 LINE_KINDS: tuple[LineKind, ...] = get_args(LineKind)
 
-MAP, FOLDS, GRID, LINES, WORST = "map", "folds", "grid", "lines", "worst point"
-_RANKS = {MAP: 0, GRID: 1, "contours": 2, LINES: 3, FOLDS: 4, WORST: 5}
+FOLDS, GRID, LINES, WORST = "folds", "grid", "lines", "worst point"
+_RANKS = {"maps": 0, GRID: 1, "contours": 2, LINES: 3, FOLDS: 4, WORST: 5}
 _CLOSE_UP = 60.0
 """How much of the world (mm) the canvas spans at most when a point is looked at."""
 
@@ -39,6 +40,11 @@ _CLOSE_UP = 60.0
 def contour_name(side: Side) -> str:
     """Return the name of the overlay with the contours of a side."""
     return f"contour {side.name}"
+
+
+def map_name(quantity: Quantity) -> str:
+    """Return the name of the overlay with the map of a quantity."""
+    return f"map {quantity.name}"
 
 
 class Inspection:
@@ -93,9 +99,9 @@ class Inspection:
         """Inspect a result, or none: what was drawn for the last one goes, its own layers stay."""
         if self.inspected and self.inspected.pair is pair:
             return
-        self.overlays.clear()
         if self.comparing:
             self.comparing.close()
+        self.overlays.clear()
         self.comparing, self.label, self.measured, self._quantity = None, None, False, None
         self.inspected = Inspected(pair) if pair is not None else None
         self._from_layer = self._is_carried()
@@ -198,16 +204,17 @@ class Inspection:
     def show_map(self, quantity: Quantity | None) -> None:
         """Draw a quantity on the slices in 2-D and on the warped surface in 3-D, or none."""
         inspected, self._quantity = self._needed(), quantity
-        if quantity is None:
-            self.overlays.hide(MAP)
-        else:
+        for other in QUANTITIES:
+            if other is not quantity:
+                self.overlays.hide(map_name(other))
+        if quantity is not None:
             overlay = Overlay(
                 quantity.title,
                 lambda: drawings.map_image(inspected, quantity),
                 lambda: drawings.map_surface(inspected, quantity, self._labels()),
-                _RANKS[MAP],
+                _RANKS["maps"],
             )
-            self.overlays.show(MAP, overlay)
+            self.overlays.show(map_name(quantity), overlay)
         self.overlays.redraw(contour_name(Side.FIXED), contour_name(Side.AFTER))
         self._after_drawing()
 
@@ -364,12 +371,12 @@ class Inspection:
     def _tidy(self) -> None:
         """Hide the filled volumes in 3-D where surfaces are drawn, which they would cover."""
         if self.comparing:
-            surfaces = any(name == MAP or name.startswith("contour") for name in self.overlays.names)
+            surfaces = any(name.startswith(("map", "contour")) for name in self.overlays.names)
             self.comparing.filled = not (surfaces and self.viewer.dims.ndisplay == 3)
             self.comparing.arrange()
 
     def _on_dropped(self, name: str) -> None:
-        if name == MAP:
+        if self._quantity and name == map_name(self._quantity):
             self._quantity = None
         self._after_drawing()
 

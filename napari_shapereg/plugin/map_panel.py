@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_shapereg.plugin.correspondences import MOST_LINES
 from napari_shapereg.plugin.drawings import colormap_of
-from napari_shapereg.plugin.inspection import GRID, LINE_KINDS, LINES, MAP
+from napari_shapereg.plugin.inspection import GRID, LINE_KINDS, LINES, map_name
 from napari_shapereg.plugin.maps import QUANTITIES
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ class MapPanel(QWidget):
     def match(self) -> None:
         """Unset what the user removed from the list of layers, and say what the colours mean."""
         names = self._inspection.overlays.names
+        chosen = self._chosen()
         self._set(
-            self.quantity.currentIndex() if MAP in names else 0,
+            self.quantity.currentIndex() if chosen and map_name(chosen) in names else 0,
             self.lines.currentIndex() if LINES in names else 0,
             grid=GRID in names,
         )

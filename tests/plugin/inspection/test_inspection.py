@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Layer, Surface, Vectors
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.inspected import Side
-from napari_shapereg.plugin.inspection import FOLDS, GRID, LINES, MAP, WORST, Inspection, contour_name
+from napari_shapereg.plugin.inspection import FOLDS, GRID, LINES, WORST, Inspection, contour_name, map_name
 from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.maps import DISPLACEMENT, LOG_JACOBIAN
 from napari_shapereg.volumes import ImageGrid, LabelVolume
@@ -62,6 +62,10 @@ class Later:
 
 def names(viewer) -> set[str]:
     return {layer.name for layer in viewer.layers}
+
+
+def seen(viewer) -> set[str]:
+    return {layer.name for layer in viewer.layers if layer.visible}
 
 
 # ---------------------------------------------------------------------------------------------------- results
@@ -222,13 +226,13 @@ def test_a_label_that_is_missing_is_shown_alone_without_a_point(viewer, inspecti
 
 def test_maps_are_images_in_2d_and_colours_of_the_surface_in_3d(viewer, inspection, warped, shift):
     inspection.show_map(DISPLACEMENT)
-    (image,) = inspection.overlays.layers(MAP)
+    (image,) = inspection.overlays.layers(map_name(DISPLACEMENT))
     assert isinstance(image, Image)
     np.testing.assert_allclose(image.data, np.linalg.norm(shift), rtol=1e-5)
     assert image.colorbar.visible
     assert image.contrast_limits == pytest.approx([0.0, np.linalg.norm(shift)])
     viewer.dims.ndisplay = 3
-    (surface,) = [layer for layer in inspection.overlays.layers(MAP) if layer in viewer.layers]
+    (surface,) = inspection.overlays.layers(map_name(DISPLACEMENT))
     assert isinstance(surface, Surface)
     np.testing.assert_allclose(surface.data[2], np.linalg.norm(shift), rtol=1e-5)
     # It lies where the label lies.
@@ -236,8 +240,8 @@ def test_maps_are_images_in_2d_and_colours_of_the_surface_in_3d(viewer, inspecti
     near = np.linalg.norm(surface.data[0] - center, axis=1) < 9.0
     assert near.mean() > 0.5
     inspection.show_map(None)
-    assert MAP not in inspection.overlays.names
-    assert surface not in viewer.layers
+    assert map_name(DISPLACEMENT) not in inspection.overlays.names
+    assert not surface.visible
 
 
 def test_a_map_lies_below_the_contours_and_covers_no_surface(viewer, inspection, warped):
@@ -245,23 +249,27 @@ def test_a_map_lies_below_the_contours_and_covers_no_surface(viewer, inspection,
     order = [layer.name for layer in viewer.layers]
     assert order.index("log det J") < order.index("Fixed contour")
     viewer.dims.ndisplay = 3
-    assert "After surface" not in names(viewer)
+    assert "After surface" not in seen(viewer)
     inspection.show_map(None)
-    assert {"Fixed surface", "After surface"} <= names(viewer)
+    assert {"Fixed surface", "After surface"} <= seen(viewer)
+    inspection.show_map(LOG_JACOBIAN)
+    viewer.dims.ndisplay = 2
+    viewer.dims.ndisplay = 3
+    assert not {"Fixed surface", "After surface"} & seen(viewer)
 
 
 def test_contours_turn_to_surfaces_and_back(viewer, inspection, warped):
     inspection.show_contours(Side.BEFORE, shown=True)
     viewer.dims.ndisplay = 3
-    assert {"Fixed surface", "Before surface", "After surface"} <= names(viewer)
-    assert not any("contour" in name for name in names(viewer))
+    assert {"Fixed surface", "Before surface", "After surface"} <= seen(viewer)
+    assert not any("contour" in name for name in seen(viewer))
     # Filled volumes would cover the surfaces.
     assert not warped.visible
     viewer.dims.ndisplay = 2
-    assert {"Fixed contour", "Before contour", "After contour"} <= names(viewer)
+    assert {"Fixed contour", "Before contour", "After contour"} <= seen(viewer)
     assert warped.visible
     inspection.show_contours(Side.BEFORE, shown=False)
-    assert "Before contour" not in names(viewer)
+    assert "Before contour" not in seen(viewer)
 
 
 def test_an_overlay_whose_layer_is_deleted_is_given_up(viewer, inspection, warped):
@@ -273,6 +281,38 @@ def test_an_overlay_whose_layer_is_deleted_is_given_up(viewer, inspection, warpe
     assert GRID not in told[-1]
     inspection.show_grid(5.0)
     assert len(inspection.overlays.layers(GRID)) == 1
+
+
+def test_what_is_drawn_again_keeps_its_layer(viewer, inspection, warped):
+    inspection.show_grid(20.0)
+    (grid,) = inspection.overlays.layers(GRID)
+    grid.opacity = 0.9  # as the user likes it
+    few = np.count_nonzero(grid.data[18])
+    inspection.show_grid(None)
+    assert not grid.visible
+    inspection.show_grid(5.0)
+    assert inspection.overlays.layers(GRID) == (grid,)
+    assert (grid.visible, grid.opacity) == (True, 0.9)
+    assert np.count_nonzero(grid.data[18]) > 1.5 * few
+
+
+def test_a_label_alone_shrinks_the_surfaces_to_it(viewer, inspection, warped):
+    viewer.dims.ndisplay = 3
+    (surface,) = inspection.overlays.layers(contour_name(Side.FIXED))
+    both = len(surface.data[0])
+    inspection.isolate(2)
+    assert inspection.overlays.layers(contour_name(Side.FIXED)) == (surface,)
+    assert 0 < len(surface.data[0]) < both / 2
+
+
+def test_a_hidden_layer_may_be_deleted_without_a_word(viewer, inspection, warped):
+    viewer.dims.ndisplay = 3
+    viewer.dims.ndisplay = 2
+    (surface,) = [layer for layer in viewer.layers if layer.name == "Fixed surface"]
+    viewer.layers.remove(surface)
+    assert contour_name(Side.FIXED) in inspection.overlays.names
+    viewer.dims.ndisplay = 3
+    assert "Fixed surface" in seen(viewer)
 
 
 def test_the_deformed_grid_is_a_picture_in_2d_and_lines_in_3d(viewer, inspection, warped):
@@ -300,6 +340,9 @@ def test_one_label_alone_has_its_own_correspondences(inspection, warped):
     inspection.isolate(2)
     (lines,) = inspection.overlays.layers(LINES)
     assert set(lines.features["label"]) == {2}
+    assert len(lines.data) == 100
+    inspection.isolate(None)
+    assert set(inspection.overlays.layers(LINES)[0].features["label"]) == {1, 2}
 
 
 def test_folds_are_marked_where_there_are_any(
@@ -351,7 +394,7 @@ def test_a_wipe_follows_the_slider_and_the_axes(viewer, inspection, warped, shif
     viewer.dims.order = (2, 0, 1)
     assert composite.data.pattern.axis == 1
     inspection.compare(None)
-    assert inspection.comparing.composite is None
+    assert not composite.visible
     assert warped.visible
 
 
@@ -367,11 +410,11 @@ def test_a_checkerboard_has_blocks_of_the_size_asked_for(inspection, warped):
 def test_flicker_shows_one_after_the_other(inspection, warped):
     inspection.compare("flicker", Side.FIXED, Side.AFTER)
     fixed = inspection.comparing.layers[Side.FIXED]
-    seen = []
+    turns = []
     for _ in range(4):
         inspection.comparing.flick()
-        seen.append((fixed.visible, warped.visible))
-    assert seen == [(False, True), (True, False)] * 2
+        turns.append((fixed.visible, warped.visible))
+    assert turns == [(False, True), (True, False)] * 2
 
 
 def test_a_compared_layer_may_be_deleted(viewer, inspection, warped):

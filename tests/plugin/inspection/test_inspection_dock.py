@@ -11,9 +11,10 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt, QThreadPool
 
 from napari_shapereg.plugin.inspected import Side
-from napari_shapereg.plugin.inspection import GRID, LINES, MAP, WORST, contour_name
+from napari_shapereg.plugin.inspection import GRID, LINES, WORST, contour_name, map_name
 from napari_shapereg.plugin.inspection_dock import InspectionDock
 from napari_shapereg.plugin.layers import labels_layer
+from napari_shapereg.plugin.maps import LOG_JACOBIAN
 
 PATIENCE = 20_000  # ms, for a machine that does other things too
 
@@ -152,12 +153,12 @@ def test_maps_grid_and_lines_follow_their_controls(qtbot, viewer, dock, settled)
     panel.grid.setChecked(True)
     panel.lines.setCurrentIndex(1)
     settled(dock)
-    assert {MAP, GRID, LINES} <= set(dock.inspection.overlays.names)
+    assert {map_name(LOG_JACOBIAN), GRID, LINES} <= set(dock.inspection.overlays.names)
     assert panel.scale.texts == ("≤ -0.1", "0", "≥ 0.1")
     assert "above 0 the moving shape is larger" in panel.meaning.text()
     assert panel.folding.text().startswith("Nothing folded")
     # The user deletes layers in napari's own list.
-    viewer.layers.remove(dock.inspection.overlays.layers(MAP)[0])
+    viewer.layers.remove(dock.inspection.overlays.layers(map_name(LOG_JACOBIAN))[0])
     viewer.layers.remove(dock.inspection.overlays.layers(GRID)[0])
     assert panel.quantity.currentIndex() == 0
     assert not panel.grid.isChecked()
