@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_shapereg.fidelities.pairing import inner_products, pairing
+from napari_shapereg.fidelities.pairing import inner_products
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,17 +28,17 @@ class Anderson:
 
     Parameters
     ----------
-    weights : sequence of tensors
-        Of the measure on each side, whose mass counts as 1.
+    shares : sequence of tensors
+        Of the mass on each side.
     """
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self._shares = tuple(side / pairing(side, torch.ones_like(side)) for side in weights)
-        self._seen: list[tuple[Sequence[Tensor], Sequence[Tensor]]] = []
+    def __init__(self, shares: Sequence[Tensor]) -> None:
+        self._sides = [_Side(share) for share in shares]
 
     def forget(self) -> None:
         """Make the next update a plain average."""
-        self._seen.clear()
+        for side in self._sides:
+            side.forget()
 
     def update(self, potentials: Sequence[Tensor], images: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the next u on each side.
@@ -48,31 +48,45 @@ class Anderson:
         potentials, images : sequences of tensors
             u and T(u), one for each side.
         """
-        residuals = tuple(new - old for old, new in zip(potentials, images, strict=True))
-        updated = tuple(old + step / 2 for old, step in zip(potentials, residuals, strict=True))
-        if self._seen:
-            # As differences, which are small: rounding a sum of whole potentials would undo the last digits.
-            moves, bends = (
-                tuple(
-                    torch.stack([earlier[part][side] - now for earlier in self._seen])
-                    for side, now in enumerate(current)
-                )
-                for part, current in enumerate((potentials, residuals))
-            )
-            thetas = self._combination(bends, residuals)
-            updated = tuple(
-                start + torch.tensordot(thetas.to(start), move + bend / 2, dims=1)
-                for start, move, bend in zip(updated, moves, bends, strict=True)
-            )
-        self._seen = [*self._seen, (potentials, residuals)][-MEMORY:]
-        return updated
+        for side, potential, image in zip(self._sides, potentials, images, strict=True):
+            side.see(potential, image - potential)
+        thetas = _least_squares(torch.stack([side.products() for side in self._sides]).sum(dim=0))
+        return tuple(side.average(thetas) for side in self._sides)
 
-    def _combination(self, bends: Sequence[Tensor], residuals: Sequence[Tensor]) -> Tensor:
-        """Return the θ of the earlier updates."""
-        sides = [
-            inner_products(share, torch.cat((bend, residual[None])))
-            for share, bend, residual in zip(self._shares, bends, residuals, strict=True)
-        ]
-        gram = torch.stack(sides).sum(dim=0).cpu().numpy()
-        # Updates that nearly repeat each other are not told apart: rounding would choose between them.
-        return torch.from_numpy(np.linalg.lstsq(gram[:-1, :-1], -gram[:-1, -1], rcond=1e-10)[0])
+
+class _Side:
+    """The latest u and T(u) - u on one side, as rows."""
+
+    def __init__(self, share: Tensor) -> None:
+        self._share = share
+        self.forget()
+
+    def forget(self) -> None:
+        self._potentials = self._residuals = self._share.new_empty((0, len(self._share)))
+
+    def see(self, potential: Tensor, residual: Tensor) -> None:
+        self._potentials = torch.cat((self._potentials[-MEMORY:], potential[None]))
+        self._residuals = torch.cat((self._residuals[-MEMORY:], residual[None]))
+
+    def products(self) -> Tensor:
+        """Return the inner products of the earlier residuals less the last one, and of that one."""
+        return inner_products(self._share, torch.cat((_since(self._residuals), self._residuals[-1:])))
+
+    def average(self, thetas: Tensor) -> Tensor:
+        """Return the average of Σ θ_k u_k and Σ θ_k T(u_k), given the θ of all but the last."""
+        # As differences, which are small: rounding a sum of whole potentials would undo its last digits.
+        moves = _since(self._potentials) + _since(self._residuals) / 2
+        return self._potentials[-1] + self._residuals[-1] / 2 + thetas.to(moves) @ moves
+
+
+def _since(rows: Tensor) -> Tensor:
+    return rows[:-1] - rows[-1]
+
+
+def _least_squares(products: Tensor) -> Tensor:
+    """Return the θ for which Σ θ_k (r_k - r) + r is smallest, from the products of r_k - r and r."""
+    known = products.cpu().numpy()
+    if len(known) == 1:
+        return torch.zeros(0)
+    # Updates that nearly repeat each other are not told apart: rounding would choose between them.
+    return torch.from_numpy(np.linalg.lstsq(known[:-1, :-1], -known[:-1, -1], rcond=1e-10)[0])

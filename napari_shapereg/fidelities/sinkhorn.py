@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     _Steps: TypeAlias = list[tuple[float, Pair]]
 
-PASSING = 1e-3
+PASSING = 0.01
 """Share of the mass that may be misplaced at the temperatures that are passed through, at least."""
 
 
@@ -132,12 +132,12 @@ class OptimalTransport(VariationalFidelity):
     def _plan(self, steps: _Steps) -> TransportPlan:
         """Solve the dual problem between two measures, or of one with itself where they are one object."""
         *_, (_, (source, target)) = steps
+        passing = max(self.tolerance, PASSING)
         stages = []
         for blur, pair in steps:
             # Where points are merged an update is cheap, and what it leaves undone the next ones inherit.
-            tolerance = self.tolerance if pair[0] is source else self.tolerance / 4
-            level = MeasureLevel(*pair, self.p, self.engine)
-            stages.append(Stage(blur**self.p, level, max(tolerance, PASSING)))
+            tolerance = passing if pair[0] is source else passing / 4
+            stages.append(Stage(blur**self.p, MeasureLevel(*pair, self.p, self.engine), tolerance))
         stages[-1] = stages[-1]._replace(tolerance=self.tolerance)
         relaxed = relax(stages, self._penalty, self.iterations)
         soft = SoftMinimum(stages[-1].epsilon, self.p, self.engine)

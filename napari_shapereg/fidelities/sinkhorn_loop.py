@@ -122,13 +122,14 @@ def _settle(
 ) -> Relaxed:
     epsilon, level, tolerance = stage
     weights = level.weights
-    anderson = Anderson(weights)
+    shares = tuple(side / pairing(side, torch.ones_like(side)) for side in weights)
+    anderson = Anderson(shares)
     best = potentials, potentials
     highest = -math.inf
     for iteration in range(iterations + 1):
         potentials = penalty.translated(potentials, weights)
         images = _damped(level.images(epsilon, potentials, level), penalty, epsilon)
-        error = _error(potentials, images, weights, penalty.stiffness(epsilon))
+        error = _error(potentials, images, shares, penalty.stiffness(epsilon))
         if error <= tolerance or iteration == iterations:
             break
         value, noise = _dual_value(potentials, images, weights, penalty, epsilon)
@@ -166,12 +167,13 @@ def _dual_value(
 
 
 def _error(
-    potentials: Sequence[Tensor], images: Sequence[Tensor], weights: Sequence[Tensor], stiffness: float
+    potentials: Sequence[Tensor], images: Sequence[Tensor], shares: Sequence[Tensor], stiffness: float
 ) -> float:
     errors = []
-    for old, new, side in zip(potentials, images, weights, strict=True):
+    for old, new, share in zip(potentials, images, shares, strict=True):
         # Rounding moves a potential by a few units in its last place: less cannot be asked for.
         noise = 4 * torch.finfo(old.dtype).eps * new.abs()
         excess = torch.expm1(((old - new).abs() - noise).clamp_min(0) * stiffness)
-        errors.append(float(pairing(side, excess) / pairing(side, torch.ones_like(side))))
+        # Out of sight of all others, a point without mass may have infinitely much too little of it.
+        errors.append(float(pairing(share, excess.masked_fill(share == 0, 0))))
     return max(errors)
