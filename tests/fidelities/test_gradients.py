@@ -19,7 +19,7 @@ from napari_shapereg.fidelities import (
 from napari_shapereg.measures import Measure
 
 # The derivatives of transport are those of the limit of the updates.
-CONVERGED = {"tolerance": 1e-11, "iterations": 3000}
+CONVERGED = {"tolerance": 1e-7, "iterations": 1000, "scaling": 0.25}
 LOSSES = {
     f"{name}-{p}": loss
     for p in (1, 2)
@@ -196,14 +196,18 @@ def test_a_second_derivative_is_an_error(loss, cloud, part):
         (value + gradient.square().sum()).backward()
 
 
+# KeOps pads 1 and 2 dimensions to 3; 6 are formulas of their own, which it compiles for seconds.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SoftMin-2", "Hausdorff-1", "Sinkhorn-2", "Sinkhorn-unbalanced-1"])
-def test_keops_agrees(name, pair):
+@pytest.mark.parametrize(
+    ("name", "dimension"),
+    [*((name, dimension) for name in LOSSES for dimension in (1, 2, 3)), ("Sinkhorn-unbalanced-2", 6)],
+)
+def test_keops_agrees(name, dimension, pair):
     pytest.importorskip("pykeops")
     results = []
     for engine in ("torch", "keops"):
         loss = dataclasses.replace(LOSSES[name], engine=engine)
-        inputs = parts(*pair())
+        inputs = parts(*pair(dimension))
         x, a, y, b = inputs
         value = loss(Measure(x, a), Measure(y, b))
         results.append((value.detach(), *torch.autograd.grad(value, inputs)))

@@ -19,7 +19,7 @@ from napari_shapereg.fidelities import (
 from napari_shapereg.measures import Measure
 
 # Few points, and much patience: what is left of the updates is about the square of the tolerance.
-CONVERGED = {"tolerance": 1e-6, "iterations": 1000, "engine": "torch"}
+CONVERGED = {"tolerance": 1e-5, "iterations": 1000, "scaling": 0.25, "engine": "torch"}
 DIVERGENCES = {
     f"{name}-{p}": loss
     for p in (1, 2)
@@ -39,7 +39,8 @@ LOSSES = {
 sites = st.tuples(*[st.integers(-3, 3)] * 3)
 masses = st.floats(0.01, 10).map(lambda mass: round(mass, 3))
 atoms = st.lists(st.tuples(sites, masses), min_size=1, max_size=7)
-few = settings(max_examples=20)
+# An eighth of the profile's: each example solves several problems of transport.
+few = settings(max_examples=settings().max_examples // 8)
 
 
 def measure_of(atoms) -> Measure:
@@ -61,8 +62,11 @@ every_divergence = pytest.mark.parametrize("name", DIVERGENCES)
 @given(a=atoms, b=atoms)
 def test_symmetric(name, a, b):
     alpha, beta = measure_of(a), measure_of(b)
-    value = float(LOSSES[name](alpha, beta))
-    assert float(LOSSES[name](beta, alpha)) == pytest.approx(value, abs=1e-13 * scale_of(alpha, beta))
+    loss = LOSSES[name]
+    if isinstance(loss, OptimalTransport):
+        loss = dataclasses.replace(loss, tolerance=0.01)  # whether or not the updates have converged
+    value = float(loss(alpha, beta))
+    assert float(loss(beta, alpha)) == pytest.approx(value, abs=1e-13 * scale_of(alpha, beta))
 
 
 @every_divergence
@@ -149,7 +153,7 @@ def test_balanced_transport_does_not_see_a_difference_of_mass(a, b, factor):
 
 
 @pytest.mark.parametrize("p", [1, 2])
-@settings(max_examples=10)
+@few
 @given(a=atoms, b=atoms)
 def test_a_long_reach_is_balanced_and_a_shorter_one_costs_less(p, a, b):
     alpha, beta = measure_of(a).normalized(), measure_of(b).normalized()

@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from scipy.spatial.distance import cdist
+from scipy.spatial.transform import Rotation
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities import (
@@ -25,6 +27,7 @@ from napari_shapereg.reductions.kernels import GaussianKernel, LaplacianKernel
 from napari_shapereg.volumes.grid import ImageGrid
 from napari_shapereg.volumes.labels import LabelVolume
 
+CONVERGED = {"tolerance": 1e-7, "iterations": 1000, "scaling": 0.25}
 PRODUCTS = {
     "currents": (Currents(LaplacianKernel(6.0)), lambda r: np.exp(-r / 6), lambda c: c),
     "unoriented": (UnorientedVarifold(GaussianKernel(6.0)), lambda r: np.exp(-(r**2) / 72), lambda c: c**2),
@@ -36,7 +39,8 @@ PRODUCTS = {
 }
 LOSSES = {
     **{name: loss for name, (loss, _, _) in PRODUCTS.items()},
-    "Sinkhorn": PositionAndNormal(SinkhornDivergence(6.0, tolerance=1e-11, iterations=2000), 5.0),
+    "Sinkhorn": PositionAndNormal(SinkhornDivergence(6.0, **CONVERGED), 5.0),
+    "unbalanced": PositionAndNormal(SinkhornDivergence(6.0, 1, 9.0, **CONVERGED), 5.0),
     "Hausdorff": PositionAndNormal(HausdorffDivergence(6.0), 5.0),
 }
 
@@ -71,9 +75,10 @@ def test_is_the_product_of_kernels(patch, engine, name, dimension):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradients_in_points_weights_and_normals(patch, engine, name):
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_gradients_in_points_weights_and_normals(patch, engine, name, dimension):
     loss = dataclasses.replace(LOSSES[name], engine=engine)
-    alpha, beta = patch(2, 4), patch(3, 3)
+    alpha, beta = patch(2, 4, dimension), patch(3, 3, dimension)
     inputs = [
         t.clone().requires_grad_()
         for t in (alpha.points, alpha.weights, alpha.normals, beta.points, beta.weights, beta.normals)
@@ -99,6 +104,54 @@ def test_zero_at_equality_and_positive(patch, name):
     alpha, beta = patch(6, 10), patch(7, 10)
     assert float(LOSSES[name](alpha, alpha)) == pytest.approx(0, abs=1e-9)
     assert float(LOSSES[name](alpha, beta)) > 1e-3
+
+
+few = settings(max_examples=settings().max_examples // 12)
+every_loss = pytest.mark.parametrize("name", LOSSES)
+seeds = st.integers(0, 1000)
+
+
+def surfaces(seed):
+    rng = np.random.default_rng(seed)
+    for count in rng.integers(1, 6, 2):
+        normals = rng.normal(size=(count, 3))
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        yield Measure(rng.normal(size=(count, 3)) * 8, rng.uniform(0.2, 1, count), normals)
+
+
+@every_loss
+@few
+@given(seed=seeds)
+def test_symmetric_and_positive(name, seed):
+    alpha, beta = surfaces(seed)
+    value = float(LOSSES[name](alpha, beta))
+    assert value > 1e-6
+    assert float(LOSSES[name](beta, alpha)) == pytest.approx(value, rel=1e-9)
+
+
+@every_loss
+@few
+@given(seed=seeds)
+def test_the_same_after_a_rigid_motion_of_both(name, seed):
+    motion = torch.from_numpy(Rotation.random(rng=seed).as_matrix())
+    alpha, beta = surfaces(seed)
+    moved = [Measure(m.points @ motion.T + 17.0, m.weights, m.normals @ motion.T) for m in (alpha, beta)]
+    value = float(LOSSES[name](alpha, beta))
+    assert float(LOSSES[name](*moved)) == pytest.approx(value, rel=1e-7, abs=1e-9)
+
+
+@every_loss
+@few
+@given(seed=seeds, share=st.floats(0, 1))
+def test_the_same_when_an_atom_is_split(name, seed, share):
+    alpha, beta = surfaces(seed)
+    weights = torch.cat((alpha.weights, alpha.weights[:1] * (1 - share)))
+    weights[0] *= share
+    points, normals = (torch.cat((rows, rows[:1])) for rows in (alpha.points, alpha.normals))
+    value = float(LOSSES[name](alpha, beta))
+    assert float(LOSSES[name](Measure(points, weights, normals), beta)) == pytest.approx(
+        value, rel=1e-7, abs=1e-9
+    )
 
 
 def test_what_turning_the_normals_round_does(patch):
