@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_shapereg.plugin.gradient_arrows import Field
     from napari_shapereg.plugin.layers import LayerData
     from napari_shapereg.plugin.live_view import View
+    from napari_shapereg.plugin.pairs import Pair
     from napari_shapereg.plugin.scene import Shape
     from napari_shapereg.plugin.tasks import Compared, Finished, Prepared
     from napari_shapereg.registration import RegisteredPair
@@ -150,13 +151,12 @@ class RegistrationController:
         self.scene.leave()
         if in_3d:
             self.scene.turn(prepared.pair.frame)
-        size = float(np.linalg.norm(prepared.fixed.vertices.std(axis=0)))
-        self._live = LiveLayers(self.viewer, prepared.pair, size)
+        self._live = LiveLayers(self.viewer, prepared.pair, prepared.radius)
 
-    def show_goal(self, prepared: Prepared) -> None:
-        """Show the fixed shape as a veil, in 3-D, where the points will go."""
-        pair = prepared.pair
-        self.scene.add(pair.frame, f"{pair.fixed_name} surface", prepared.fixed, solid=False)
+    def show_goal(self, pair: Pair, goal: Shape) -> None:
+        """Show the fixed shape of a run as a veil, in 3-D, where the points will go."""
+        if self._live is not None:
+            self.scene.add(pair.frame, f"{pair.fixed_name} surface", goal, solid=False)
 
     def show_view(self, view: View) -> bool:
         """Show where a run stands; return whether that only moved what was there already."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 TIMES = 21
 """Places of the slider."""
-MOST_FACES = 30_000
-"""Of one label: napari looks through the vertices of all times at each move of the slider."""
+MOST_FACES = 60_000
+"""Of all labels: napari looks through the vertices of all times at each move of the slider."""
 
 
 def shape_path(result: RegisteredPair, shape: Shape, times: int = TIMES) -> NDArray[np.float64]:

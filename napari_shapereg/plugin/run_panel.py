@@ -14,7 +14,7 @@ from napari_shapereg.plugin.garbage import set_aside, take_back
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.live_view import INTERVAL
 from napari_shapereg.plugin.notifications import telling
-from napari_shapereg.plugin.tasks import finish, prepare
+from napari_shapereg.plugin.tasks import finish, goal_of, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,9 +135,9 @@ class RunPanel(QWidget):
 
     def _prepared(self, prepared: Prepared) -> None:
         self._controller.begin(prepared, in_3d=self._in_3d())
-        # A new layer takes napari the better part of a tenth of a second: one at a time.
-        QTimer.singleShot(_BREATH, partial(self._controller.show_goal, prepared))
-        run = prepared.run
+        run, pair = prepared.run, prepared.pair
+        if self._controller.scene.on:
+            Job(lambda: goal_of(prepared), partial(self._controller.show_goal, pair), parent=self)
         self._running[:] = [run]
         self._say("preparing…", 0.0)
         self._wait(INTERVAL)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_shapereg.plugin.layers import LayerData
     from napari_shapereg.volumes import LabelVolume
 
-MOST_FACES = 60_000
-"""Of one label's surface, which must be quick to turn around."""
+MOST_FACES = 120_000
+"""Of the surfaces of one volume, which must be quick to turn around."""
 
 _LOOK = (0.45, 0.8, -0.4)
 """View direction in LPS: from the front, the right and above."""
@@ -69,9 +69,9 @@ def shape_of(volume: LabelVolume, labels: Sequence[int], most_faces: int = MOST_
     labels : sequence of int
         At least one; all present.
     most_faces : int
-        Of one label, as far as bins do not lose what is thin.
+        Of all labels together, as far as bins do not lose what is thin.
     """
-    meshes = [_mesh(volume, label, most_faces) for label in labels]
+    meshes = [_mesh(volume, label, most_faces // len(labels)) for label in labels]
     sizes = [len(vertices) for vertices, _ in meshes]
     starts = np.cumsum([0, *sizes[:-1]])
     owners = np.repeat(np.array(labels, dtype=np.int64), sizes)

@@ -61,12 +61,19 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A run that waits to be started, and what is drawn around it."""
+    """A run that waits to be started.
+
+    Parameters
+    ----------
+    run : Run
+    pair : Pair
+    radius : float
+        About that of the fixed shape, mm: the yardstick of what is drawn.
+    """
 
     run: Run
     pair: Pair
-    moving: Shape
-    fixed: Shape
+    radius: float
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,14 @@ def prepare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Pr
     """
     pair = read_pair(moving, fixed, copy=True)
     run = Run(pair.moving, pair.fixed, settings)
-    return Prepared(run, pair, shape_of(pair.moving, run.labels), shape_of(pair.fixed, run.labels))
+    box = [span.stop - span.start for span in pair.fixed.bounding_box()[::-1]]
+    # As if it filled its box.
+    return Prepared(run, pair, float(np.linalg.norm(np.multiply(box, pair.fixed.grid.spacing))) / 12**0.5)
+
+
+def goal_of(prepared: Prepared) -> Shape:
+    """Return the surface that the moving shape of a run is to reach."""
+    return shape_of(prepared.pair.fixed, prepared.run.labels)
 
 
 def finish(run: Run, name: str) -> Finished:

@@ -15,7 +15,17 @@ from napari_shapereg.plugin.gradients import Measures
 from napari_shapereg.plugin.live_view import View
 from napari_shapereg.plugin.pairs import read_pair
 from napari_shapereg.plugin.scene import shape_of
-from napari_shapereg.plugin.tasks import Compared, Finished, Prepared, finish, laid_over, mapped, prepare, way
+from napari_shapereg.plugin.tasks import (
+    Compared,
+    Finished,
+    Prepared,
+    finish,
+    goal_of,
+    laid_over,
+    mapped,
+    prepare,
+    way,
+)
 
 LABELS = (1, 2)
 
@@ -64,8 +74,9 @@ def finished(layers, quick) -> Finished:
 
 
 def view_of(prepared: Prepared, shift: float = 0.0) -> View:
-    points = prepared.run.frame.to_display(prepared.moving.vertices[::7]) + shift
-    labels = prepared.moving.labels[::7]
+    shape = shape_of(prepared.pair.moving, LABELS)
+    points = prepared.run.frame.to_display(shape.vertices[::7]) + shift
+    labels = shape.labels[::7]
     return View("linear", 1.0, 0.5, 1.0, points, labels, points[::5], np.full_like(points[::5], 0.01 + shift))
 
 
@@ -156,7 +167,7 @@ def test_fidelities_side_by_side_have_a_cell_each(controller, viewer, compared):
 def test_a_run_is_watched_and_leaves_the_viewer_as_it_was(controller, viewer, layers, quick):
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared)
+    controller.show_goal(prepared.pair, goal_of(prepared))
     for shift in (0.0, 1.0, 2.0):
         controller.show_view(view_of(prepared, shift))
     assert visible(viewer) == ["b surface", "a on its way", "a steps"]
@@ -185,7 +196,7 @@ def test_arrows_of_ever_smaller_steps_stay_visible(controller, viewer, layers, q
 def test_a_layer_that_is_removed_in_mid_run_stays_away(controller, viewer, layers, quick, gone):
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared)
+    controller.show_goal(prepared.pair, goal_of(prepared))
     for shift in (0.0, 1.0):
         controller.show_view(view_of(prepared, shift))
     viewer.layers.remove(gone)
@@ -271,7 +282,7 @@ def test_nothing_is_kept_alive(layers, quick):
     controller = RegistrationController(viewer)
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared)
+    controller.show_goal(prepared.pair, goal_of(prepared))
     controller.show_view(view_of(prepared))
     controller.close()
     seen = weakref.ref(controller)

@@ -9,12 +9,13 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.plugin.gradients import field_of, variants
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
+from napari_shapereg.plugin.path_layer import MOST_FACES
 from napari_shapereg.plugin.scene import shape_of
 from napari_shapereg.plugin.tasks import compare, finish, laid_over, mapped, overlaps, prepare, scores_of, way
 from napari_shapereg.quality import label_agreement
 from napari_shapereg.registration import FidelitySettings, RegistrationSettings
 from napari_shapereg.transforms import transform_points
-from napari_shapereg.volumes import LabelVolume
+from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_none_affine_and_full_are_three_maps(result):
 def test_the_way_starts_at_the_moving_surface_and_ends_on_its_image(result):
     (vertices, faces), keywords, kind = way(result, "path")[0]
     layer = Layer.create((vertices, faces), keywords, kind)
-    shape = shape_of(result.moving, (1, 2), 30_000)
+    shape = shape_of(result.moving, (1, 2), MOST_FACES)
     times = int(vertices[:, 0].max()) + 1
     places = vertices[:, 1:].reshape(times, -1, 3)
     frame = keywords["metadata"]["shapereg"]["frame"]
@@ -201,3 +202,19 @@ def test_the_way_starts_at_the_moving_surface_and_ends_on_its_image(result):
     assert layer.axis_labels[0] == "t"
     # No triangle joins two times.
     assert len(np.unique(vertices[faces][:, :, 0] @ np.ones(3) % 3)) == 1
+
+
+def test_surfaces_of_many_labels_stay_light_and_thin_ones_are_not_lost():
+    grid = ImageGrid((80, 80, 40), (0.5, 0.5, 1.0))
+    data = np.zeros(grid.shape, dtype=np.uint8)
+    data[2:38, 4:76, 4:40] = 1
+    data[2:38, 4:76, 42:75] = 2
+    data[20, :, 77] = 3
+    volume = LabelVolume(data, grid)
+    fine, light = (shape_of(volume, (1, 2, 3), most) for most in (10**6, 6000))
+    assert len(light.faces) < len(fine.faces) / 3
+    assert set(np.unique(light.labels)) == {1, 2, 3}
+    for label in (1, 2, 3):
+        near, far = (shape.vertices[shape.labels == label].mean(axis=0) for shape in (fine, light))
+        # The middle of a box does not depend on the bins that its surface is cut from, but for half of one.
+        assert np.abs(near - far).max() < 1.0
