@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_shapereg.plugin.live_view import View
     from napari_shapereg.plugin.pairs import Pair
 
-_POINT = 0.04
+_POINT = 0.03
 """Diameter, in radii of the fixed shape."""
 _ARROW = 0.25
 """Drawn length of nearly the longest arrow of a step, in radii: steps become ever smaller."""

@@ -134,7 +134,10 @@ class ResultPanel(QWidget):
         if window is None:
             return
         with telling():
-            window.add_plugin_dock_widget("napari-shapereg", "Inspect registration")
+            # In a tab: below each other, neither of the two docks would be high enough.
+            dock, _ = window.add_plugin_dock_widget("napari-shapereg", "Inspect registration", tabify=True)
+            dock.show()
+            dock.raise_()
 
     def _raise_path(self) -> None:
         self._job = None

@@ -206,5 +206,5 @@ def _surface(shape: Shape, frame: DisplayFrame, name: str, *, solid: bool) -> La
     colors = shape.colors if solid else (1 - _PALE) * shape.colors + _PALE
     look: dict[str, Any] = {"shading": "smooth", "opacity": 1.0}
     if not solid:
-        look = {"shading": "flat", "opacity": 0.25, "blending": "translucent_no_depth"}
+        look = {"shading": "flat", "opacity": 0.35, "blending": "translucent_no_depth"}
     return surface_layer(shape.vertices, shape.faces, frame, name, vertex_colors=colors, **look)

@@ -410,3 +410,22 @@ def test_the_preset_says_that_it_was_changed(dock):
     dock.preset.activated.emit(dock.preset.currentIndex())
     assert dock.preset.currentText() == "Fast"
     assert dock.settings() == RegistrationSettings.preset("fast")
+
+
+def test_the_inspection_opens_beside_the_dock(dock, viewer, qtbot, monkeypatch):
+    opened = []
+
+    class Dock:
+        def show(self):
+            opened.append("shown")
+
+        def raise_(self):
+            opened.append("raised")
+
+    def add(*names, tabify):
+        opened.append((*names, tabify))
+        return Dock(), None
+
+    monkeypatch.setattr(viewer.window, "add_plugin_dock_widget", add)
+    dock.result.inspect.click()
+    assert opened == [("napari-shapereg", "Inspect registration", True), "shown", "raised"]
