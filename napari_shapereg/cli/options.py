@@ -36,6 +36,7 @@ class FidelityName(StrEnum):
     ENERGY = "energy"
     GAUSSIAN = "gaussian"
     LAPLACIAN = "laplacian"
+    CAUCHY = "cauchy"
     SOFTMIN = "softmin"
     HAUSDORFF = "hausdorff"
     SINKHORN = "sinkhorn"

@@ -123,7 +123,8 @@ def _value_and_field(loss: Fidelity, source: Measure, target: Measure) -> tuple[
 
 
 def _first_points(measure: Measure) -> Measure:
-    return Measure(measure.points[:2], measure.weights[:2])
+    normals = None if measure.normals is None else measure.normals[:2]
+    return Measure(measure.points[:2], measure.weights[:2], normals)
 
 
 def field_on_grid(arrows: Sequence[Arrows], grid: ImageGrid) -> sitk.Image:

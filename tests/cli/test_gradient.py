@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_shapereg.cli.options import FidelityName
-from napari_shapereg.fidelities.named import NAMES
+from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.volumes import read_labels
 
 # Sums of some hundred float32 terms; a flipped sign or a dropped factor is off by the whole value.
@@ -151,3 +151,12 @@ def test_the_table(shapereg, boxes, tmp_path):
 
 def test_the_words_for_fidelities_are_the_names_of_fidelities():
     assert [name.value for name in FidelityName] == list(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(OF_SURFACES))
+def test_fidelities_of_surfaces_take_surfaces(shapereg, boxes, tmp_path, name):
+    words = ["--fidelity", name, "--labels", "1", "--json", "-o", tmp_path / "arrows.vtk"]
+    assert json.loads(shapereg("gradient", *boxes, *words, "--kind", "surface").out)["value"] > 0
+    refused = shapereg("gradient", *boxes, *words)
+    assert refused.code == 2
+    assert "measures.kind to 'surface'" in refused.err
