@@ -113,11 +113,11 @@ class ComparisonPanel(QWidget):
         form.addRow(self.slider)
         self.block = _spin_box(" mm", 0.5, 200.0, 10.0, "Edge of the blocks, mm.")
         self.block.valueChanged.connect(self._resize)
-        form.addRow("B&lock", self.block)
+        form.addRow("Block", self.block)
         # Three flashes a second and more can harm people with photosensitive epilepsy.
         self.rate = _spin_box(" Hz", 0.2, 5.0, 2.0, "How often a second the picture changes.")
         self.rate.valueChanged.connect(self._time)
-        form.addRow("&Rate", self.rate)
+        form.addRow("Rate", self.rate)
         self.first.currentIndexChanged.connect(self._compare)
         self.second.currentIndexChanged.connect(self._compare)
         return box
@@ -140,7 +140,7 @@ class ComparisonPanel(QWidget):
         self._modes: list[Mode | None] = [None, *MODES]
         self._buttons: dict[Mode | None, QPushButton] = {}
         for place, mode in enumerate(self._modes):
-            button = QPushButton("&Off" if mode is None else f"&{mode.capitalize()}")
+            button = QPushButton("Off" if mode is None else mode.capitalize())
             button.setCheckable(True)
             button.setToolTip(_HELP[mode])
             # Each as wide as its word: five equal ones do not fit into a dock.

@@ -23,8 +23,8 @@ MOST_LINES = 1000
 BLUR = 1.0
 """Of the transport plan, mm."""
 
-_PLAN_POINTS = 4000
-"""Of each surface: a plan between them takes about a second."""
+_PLAN_POINTS, _LEAST_POINTS = 8000, 300
+"""Of all surfaces together, shared out by area, and of each: plans between them take some seconds."""
 _BITS = 10
 _NO_POINTS: NDArray[np.float64] = np.empty((0, 3))
 
@@ -97,14 +97,16 @@ def transported(
 
     loss = SinkhornDivergence(blur=blur)
     common = [label for label in sources if label in targets]
-    shares = _shares({label: float(sources[label].areas().sum()) for label in common}, most)
+    areas = {label: float(sources[label].areas().sum()) for label in common}
+    shares, points = _shares(areas, most), _shares(areas, _PLAN_POINTS)
     starts, ends, labels = [_NO_POINTS], [_NO_POINTS], []
     for label in common:
-        source, target = _measure(sources[label]), _measure(targets[label])
+        count = max(_LEAST_POINTS, points[label])
+        source, target = (_measure(meshes[label], count) for meshes in (sources, targets))
         sent = loss.transport_map(source, target).double().numpy()
-        points = source.points.double().numpy()
-        chosen = evenly(points, source.weights.double().numpy(), shares[label])
-        starts.append(points[chosen])
+        places = source.points.double().numpy()
+        chosen = evenly(places, source.weights.double().numpy(), shares[label])
+        starts.append(places[chosen])
         ends.append(sent[chosen])
         labels += [label] * len(chosen)
     return Correspondences(np.concatenate(starts), np.concatenate(ends), np.array(labels, dtype=np.int64))
@@ -165,15 +167,15 @@ def _shares(areas: Mapping[int, float], most: int) -> dict[int, int]:
     return {label: max(1, round(most * area / total)) for label, area in areas.items()}
 
 
-def _measure(mesh: Mesh) -> Measure:
-    """Return the area of a mesh as a measure of about `_PLAN_POINTS` points."""
+def _measure(mesh: Mesh, count: int) -> Measure:
+    """Return the area of a mesh as a measure of about so many points."""
     import torch
 
     from napari_shapereg.measures import Measure, coarsen
 
     areas = mesh.areas()
     measure = Measure(torch.from_numpy(mesh.centers()), torch.from_numpy(areas)).to(dtype=torch.float32)
-    if len(measure) <= _PLAN_POINTS:
+    if len(measure) <= count:
         return measure
     # A cell of that edge cuts about the square of it out of a surface.
-    return coarsen(measure, math.sqrt(areas.sum() / _PLAN_POINTS))
+    return coarsen(measure, math.sqrt(areas.sum() / count))

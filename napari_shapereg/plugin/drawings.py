@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _LINE = 0.4
 """Width of a line in space, mm."""
+_GREY = (0.6, 0.6, 0.6)
+"""Seen on a dark canvas as on a light one."""
 _RING = 6.0
 """Diameter of the ring around a point, mm."""
 _ALERT = "#ff2640"
@@ -141,9 +143,9 @@ def grid_on_slices(inspected: Inspected, spacing: float) -> list[Drawing]:
     keywords = {
         "name": "Deformed grid",
         **inspected.frame.placement(pair.fixed.grid),
-        "colormap": Colormap([[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]], name="lines"),
+        "colormap": Colormap([[*_GREY, 0.0], [*_GREY, 1.0]], name="lines"),
         "contrast_limits": (0.0, 1.0),
-        "opacity": 0.5,
+        "opacity": 0.8,
         "blending": "translucent",
     }
     return [Drawing((lines, keywords, "image"))]
@@ -159,8 +161,8 @@ def grid_in_space(inspected: Inspected, spacing: float) -> list[Drawing]:
         f"Deformed grid, {lines.spacing:g} mm",
         vector_style="line",
         edge_width=_LINE,
-        edge_color="white",
-        opacity=0.35,
+        edge_color="#999999",
+        opacity=0.5,
     )
     return [Drawing(data, ("name",))]
 

@@ -39,14 +39,14 @@ class Side(Enum):
 
     @property
     def color(self) -> tuple[float, float, float]:
-        """Colour of its contours: four that colour-blind readers tell apart (Okabe & Ito, 2008)."""
+        """Colour of its contours: four that colour-blind readers tell apart (M. Okabe and K. Ito, 2008)."""
         return _COLORS[self.name]
 
 
 _COLORS = {
-    "FIXED": (0.94, 0.89, 0.26),
-    "BEFORE": (0.84, 0.37, 0.00),
-    "AFFINE": (0.80, 0.47, 0.65),
+    "FIXED": (0.90, 0.62, 0.00),
+    "BEFORE": (0.80, 0.47, 0.65),
+    "AFFINE": (0.00, 0.62, 0.45),
     "AFTER": (0.34, 0.71, 0.91),
 }
 

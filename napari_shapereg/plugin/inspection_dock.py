@@ -79,10 +79,10 @@ class InspectionDock(QWidget):
         self.comparison = ComparisonPanel(inspection)
         self.maps = MapPanel(inspection)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self._agreement_page(), "&Agreement")
-        self.tabs.addTab(self.comparison, "&Compare")
-        self.tabs.addTab(self.maps, "&Map")
-        self.tabs.addTab(self._export_page(), "&Export")
+        self.tabs.addTab(self._agreement_page(), "Agreement")
+        self.tabs.addTab(self.comparison, "Compare")
+        self.tabs.addTab(self.maps, "Map")
+        self.tabs.addTab(self._export_page(), "Export")
         layout.addWidget(self.tabs, 1)
         self.background.busy.connect(self._on_busy)
         events = inspection.events
@@ -139,7 +139,7 @@ class InspectionDock(QWidget):
         self.results.setToolTip("The registration to inspect: labels layers that carry a result.")
         self.results.currentIndexChanged.connect(self._choose)
         row.addWidget(self.results, 1)
-        load = QPushButton("&Load result folder…")
+        load = QPushButton("Load result folder…")
         load.setToolTip("Inspect a result that was saved before, or written by the command line.")
         load.clicked.connect(self._ask_folder)
         row.addWidget(load)
@@ -155,11 +155,11 @@ class InspectionDock(QWidget):
         caption.setWordWrap(True)
         layout.addWidget(caption)
         row = QHBoxLayout()
-        self.all_labels = QPushButton("All la&bels")
+        self.all_labels = QPushButton("All labels")
         self.all_labels.setToolTip("Show all labels again.")
         self.all_labels.clicked.connect(lambda: self.inspection.isolate(None))
         row.addWidget(self.all_labels)
-        self.save_table = QPushButton("Save &table…")
+        self.save_table = QPushButton("Save table…")
         self.save_table.setToolTip("Write all numbers of the table as CSV: mm, mm³, LPS.")
         self.save_table.clicked.connect(self._ask_table)
         row.addWidget(self.save_table)
@@ -180,14 +180,14 @@ class InspectionDock(QWidget):
         about.setWordWrap(True)
         layout.addWidget(about)
         self.options = {
-            "report": QCheckBox("&Report for readers (HTML)"),
-            "displacement": QCheckBox("&Displacement at every voxel (NIfTI, hundreds of MB)"),
-            "jacobian": QCheckBox("det &J at every voxel (NIfTI)"),
+            "report": QCheckBox("Report for readers (HTML)"),
+            "displacement": QCheckBox("Displacement at every voxel (NIfTI, hundreds of MB)"),
+            "jacobian": QCheckBox("det J at every voxel (NIfTI)"),
         }
         self.options["report"].setChecked(True)
         for box in self.options.values():
             layout.addWidget(box)
-        self.save_result = QPushButton("&Save result folder…")
+        self.save_result = QPushButton("Save result folder…")
         self.save_result.clicked.connect(self._ask_result)
         layout.addWidget(self.save_result)
         layout.addStretch(1)

@@ -145,7 +145,7 @@ class MapPanel(QWidget):
     def _grid_box(self) -> QGroupBox:
         box = QGroupBox("Deformed grid", self)
         form = QFormLayout(box)
-        self.grid = QCheckBox("&Show")
+        self.grid = QCheckBox("Show")
         self.grid.setToolTip(
             "What straight lines in the moving volume become: drawn on each slice, and as lines in 3-D."
         )
@@ -159,7 +159,7 @@ class MapPanel(QWidget):
         self.spacing.setToolTip("Distance between the lines in the moving volume, mm.")
         self.spacing.valueChanged.connect(self._show_grid)
         form.addRow(self.grid)
-        form.addRow("S&pacing", self.spacing)
+        form.addRow("Spacing", self.spacing)
         return box
 
     def _line_box(self) -> QGroupBox:
@@ -179,7 +179,7 @@ class MapPanel(QWidget):
         self.most.setToolTip("How many lines at most; each stands for the same area of surface.")
         self.most.valueChanged.connect(self._show_lines)
         form.addRow(self.lines)
-        form.addRow("&Lines", self.most)
+        form.addRow("Lines", self.most)
         return box
 
     def _chosen(self) -> Quantity | None:
