@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_shapereg.measures.precision import widest
+from napari_shapereg.measures.sums import BLOCK, steady_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-BLOCK = 1024
-"""Terms that are summed by one thread."""
 
 
 def pairing(weights: Tensor, values: Tensor) -> Tensor:
@@ -29,11 +27,7 @@ def pairing(weights: Tensor, values: Tensor) -> Tensor:
         float64 where the device has it; on the CPU the same bytes on any number of threads.
     """
     wide = widest(weights.device)
-    terms = weights.to(wide) * values.to(wide)
-    if len(terms) <= BLOCK:
-        return terms.sum()
-    # torch shares one long sum among its threads, and their number would decide how it is rounded.
-    return _blocks(terms).sum(dim=1).sum()
+    return steady_sum(weights.to(wide) * values.to(wide))
 
 
 def inner_products(weights: Tensor, rows: Tensor) -> Tensor:
@@ -49,12 +43,12 @@ def inner_products(weights: Tensor, rows: Tensor) -> Tensor:
     wide = widest(weights.device)
     rows = rows.to(wide)
     left, right = (_blocks(factor).transpose(0, 1) for factor in (rows * weights.to(wide), rows))
+    # Block by block, as in `steady_sum`.
     return torch.bmm(left, right.transpose(1, 2)).sum(dim=0)
 
 
-def _blocks(values: Tensor) -> Tensor:
-    """Return (..., N) as (..., blocks, BLOCK), the last one filled with zeros."""
-    length = values.shape[-1]
-    size = min(BLOCK, length)
-    filled = torch.nn.functional.pad(values, (0, -length % size))
-    return filled.reshape(*values.shape[:-1], -1, size)
+def _blocks(rows: Tensor) -> Tensor:
+    """Return (K, N) as (K, blocks, size), the last block filled with zeros."""
+    size = min(BLOCK, rows.shape[1])
+    filled = torch.nn.functional.pad(rows, (0, -rows.shape[1] % size))
+    return filled.reshape(len(rows), -1, size)
