@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SORT = Qt.ItemDataRole.UserRole
 _MISSING = float("inf")
-_WIDEST = 520
-"""Of the columns (pixels) that the dock makes room for; a canvas should be left on a small screen."""
+_WIDEST_NAME, _WIDEST = 110, 520
+"""Of the names, and of all columns that the dock makes room for, pixels."""
 
 
 class AgreementModel(QAbstractTableModel):
@@ -113,9 +113,10 @@ class AgreementView(QTableView):
     def fill(self, rows: tuple[Row, ...], colors: Mapping[int, Color]) -> None:
         """Show other rows, in the order chosen before."""
         self._source.fill(rows, colors)
-        # The dock makes room for all columns where names are short.
-        wanted = self._headings.length() + 2 * self.frameWidth()
-        self.setMinimumWidth(min(wanted, _WIDEST))
+        # Long names are wrapped, and the dock makes room for all columns.
+        self._headings.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        self._headings.resizeSection(0, min(self.sizeHintForColumn(0), _WIDEST_NAME))
+        self.setMinimumWidth(min(self._headings.length() + 2 * self.frameWidth(), _WIDEST))
 
     def labels(self) -> list[int]:
         """Return the labels as they stand, from the top."""

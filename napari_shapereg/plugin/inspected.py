@@ -39,15 +39,15 @@ class Side(Enum):
 
     @property
     def color(self) -> tuple[float, float, float]:
-        """Colour of its contours: four that colour-blind readers tell apart (M. Okabe and K. Ito, 2008)."""
+        """Colour of its contours: green and magenta differ for colour-blind readers too, and from most labels."""
         return _COLORS[self.name]
 
 
 _COLORS = {
-    "FIXED": (0.90, 0.62, 0.00),
-    "BEFORE": (0.80, 0.47, 0.65),
-    "AFFINE": (0.00, 0.62, 0.45),
-    "AFTER": (0.34, 0.71, 0.91),
+    "FIXED": (0.35, 0.85, 0.35),
+    "BEFORE": (0.65, 0.65, 0.65),
+    "AFFINE": (0.90, 0.85, 0.20),
+    "AFTER": (0.95, 0.25, 0.85),
 }
 
 
