@@ -39,7 +39,7 @@ class Side(Enum):
 
     @property
     def color(self) -> tuple[float, float, float]:
-        """Colour of its contours: green and magenta differ for colour-blind readers too, and from most labels."""
+        """Colour of its contours: green and magenta are told apart by colour-blind readers, too."""
         return _COLORS[self.name]
 
 
