@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Labels
 
+from napari_shapereg.plugin.comparison import Composite
 from napari_shapereg.plugin.display_frame import DisplayFrame, frame_of
 from napari_shapereg.plugin.layers import volume_of
 from napari_shapereg.plugin.scene import label_colors
+from napari_shapereg.plugin.slicewise import Slicewise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +86,13 @@ class Pair:
 def label_layers(layers: Iterable[Layer]) -> list[Labels]:
     """Return the layers that can be registered, in the order of the layer list."""
     return [
-        layer for layer in layers if isinstance(layer, Labels) and layer.ndim == 3 and not layer.multiscale
+        layer
+        for layer in layers
+        if isinstance(layer, Labels)
+        and layer.ndim == 3
+        and not layer.multiscale
+        # What the inspection draws over labels is made slice by slice.
+        and not isinstance(layer.data, (Composite, Slicewise))
     ]
 
 
