@@ -71,11 +71,17 @@ class MarginalPenalty(NamedTuple):
         """
         if self.balanced:
             return (potential + image) / 2
-        here = torch.expm1(-image / self.rho)
-        return -(self.rho / 2) * (torch.expm1(-potential / self.rho) + here) - epsilon / 2 * here
+        here = self._excess(image)
+        return -(self.rho / 2) * (self._excess(potential) + here) - epsilon / 2 * here
 
     def variation(self, epsilon: float, image: Tensor) -> Tensor:
         """Return the variation of that value in the measure, up to constants in the masses."""
         if self.balanced:
             return image
-        return -(self.rho + epsilon) * torch.expm1(-image / self.rho)
+        return -(self.rho + epsilon) * self._excess(image)
+
+    def _excess(self, potential: Tensor) -> Tensor:
+        """Return e^{-f/ρ} - 1: by how much the mass at a point grows."""
+        # It overflows where there is no mass to grow, beside mass that is out of reach of all other.
+        largest = math.log(torch.finfo(potential.dtype).max) / 2
+        return torch.expm1((-potential / self.rho).clamp_max(largest))

@@ -115,6 +115,21 @@ def test_far_from_the_origin(kind, engine, cloud):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("p", [1, 2])
+def test_points_without_mass_beside_mass_that_is_out_of_reach(engine, dtype, p):
+    """Mass there would grow by a factor beyond all floating-point numbers, but there is none."""
+    source = Measure([[0.0, 0.0], [200.0, 0.1]], [1.0, 0.0]).to(dtype=dtype)
+    target = Measure([[0.0, 0.0], [200.0, 0.0]], [1.0, 1.0]).to(dtype=dtype)
+    loss = SinkhornDivergence(0.1, p, 0.1, engine=engine)
+    value, *gradients = evaluate(loss, source, target)
+    # The mass out of reach is destroyed, for ρ and the half of ε that the divergence adds, to the rounding of
+    # the largest cost.
+    noise = 4 * torch.finfo(dtype).eps * 200**p / p
+    assert float(value) == pytest.approx(0.1**p * 1.5, rel=1e-3, abs=noise)
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
 @every_kind
 def test_all_points_at_one_place(kind, engine):
     alpha = Measure(np.ones((3, 2)), [1.0, 0.0, 2.0])
