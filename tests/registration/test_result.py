@@ -78,7 +78,7 @@ def test_the_report_says_what_was_registered(result: RegistrationResult, tmp_pat
     result.save(tmp_path / "out")
     text = (tmp_path / "out" / "report.html").read_text()
     assert "esearch use only" in text
-    assert f"{result.metrics['labels']['1']['after']['dice']:.2f}" in text
+    assert f"{result.metrics['labels']['1']['after']['dice']:.3f}" in text
 
 
 def test_a_full_folder_is_kept(result: RegistrationResult, tmp_path: Path) -> None:
