@@ -107,7 +107,7 @@ BAD_FILES = {
     _intensities: "not whole numbers.*intensity.*segment or threshold",
     _flat: "3-D volume is needed",
     _series: "3-D volume is needed.*4-D.*save one 3-D volume",
-    _vectors: "one number per voxel, got 3",
+    _vectors: "one number per voxel is needed, got 3",
     _empty: "no foreground.*check that this is the segmentation",
     _singular: "direction is singular.*correct the header",
     _nan_direction: "direction is singular.*correct the header|finite.*correct the header",
