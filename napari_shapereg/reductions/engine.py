@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Engine(Protocol):
-    r"""Sums over pairs of points.
+    r"""Sums over pairs of points, evaluated by brute force.
 
     What every method may rely on (`differentiable` checks it) and must keep to:
 
@@ -26,8 +26,6 @@ class Engine(Protocol):
     - Results are new tensors on the same device and of the same dtype; arguments are never written to.
     - The cost is C(x, y) = \|x - y\|^p / p with p 1 or 2, so grad_x C = (x - y) / \|x - y\|^(2 - p).
     - Where two points coincide, the gradient of \|x - y\| is taken as 0.
-    - Terms of a kernel's sum may be left out that together are below the rounding of one: 2^-24 (float32) or
-      2^-53 (float64) of the largest weight's magnitude.
     - Accuracy does not depend on how far from the origin the points lie.
     - Same inputs, same machine: the same bytes out, on one thread or many.
     """

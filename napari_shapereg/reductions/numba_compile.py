@@ -65,12 +65,8 @@ def _date_by_all_sources(dispatcher: Code) -> None:
 
 
 def merged(part: Loop) -> Loop:
-    """Compile a part of loops into each of its callers.
-
-    It is merged before LLVM sees it: what is asked of LLVM for a whole function, as `numba_arithmetic` does,
-    would be lost where LLVM merges functions itself.
-    """
-    return cast("Loop", numba.njit(inline="always", fastmath=True, error_model="numpy")(part))
+    """Compile a part of loops into each of its callers."""
+    return cast("Loop", numba.njit(forceinline=True, fastmath=True, error_model="numpy")(part))
 
 
 def code_of(function: Callable[..., Code]) -> Callable[[Code], Code]:

@@ -7,11 +7,18 @@ and `numba_softmin`. No array of N x M pairs is ever made.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from napari_shapereg.reductions.kernels import (
+    CauchyKernel,
+    EnergyKernel,
+    GaussianKernel,
+    LaplacianKernel,
+    unknown,
+)
 from napari_shapereg.reductions.numba_compile import Limits
 from napari_shapereg.reductions.numba_kernel_sums import (
     SYMMETRIC_TILE,
@@ -20,25 +27,27 @@ from napari_shapereg.reductions.numba_kernel_sums import (
     symmetric_sums,
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
-from napari_shapereg.reductions.numba_near_sums import near_sums
+from napari_shapereg.reductions.numba_profiles import (
+    CauchyProfile,
+    DistanceProfile,
+    GaussianProfile,
+    LaplacianProfile,
+)
 from napari_shapereg.reductions.numba_softmin import plan_sums, softmin_sums
 from napari_shapereg.reductions.numba_threads import for_all_pairs, for_rows
-from napari_shapereg.reductions.numba_tiles import near_pairs
-from napari_shapereg.reductions.numba_units import kernel_units
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.reductions.kernels import ElementaryKernel, Kernel
-    from napari_shapereg.reductions.numba_compile import Array, Points
-    from napari_shapereg.reductions.numba_tiles import NearPairs
-    from napari_shapereg.reductions.numba_units import KernelUnits
+    from napari_shapereg.reductions.numba_compile import Array
+    from napari_shapereg.reductions.numba_profiles import Profile
 
 _LOG2_E = math.log2(math.e)
 _LN_2 = math.log(2)
 _LIMITS = {
-    "float32": Limits(np.float32(1e-30), np.float32(45), np.float32(100), np.float32(-1e30)),
-    "float64": Limits(np.float64(1e-280), np.float64(75), np.float64(1000), np.float64(-1e30)),
+    torch.float32: Limits(np.float32(1e-30), np.float32(45), np.float32(100), np.float32(-1e30)),
+    torch.float64: Limits(np.float64(1e-280), np.float64(75), np.float64(1000), np.float64(-1e30)),
 }
 # From this size on, half of the pairs of a set with itself are worth the rounds of a tournament.
 _SYMMETRIC_FROM = 4096
@@ -49,15 +58,8 @@ class NumbaEngine:
 
     float32 points are centred and scaled, a row's share of a tile of 2,048 columns is summed in float32 and
     the shares in float64, so that results are good to 1e-6 of the sum of their terms' magnitudes. float64
-    takes the same path in double precision.
-
-    Where a Gaussian or Laplacian kernel is short beside the extent of the points, those too far apart to
-    count are left out. What is left out of a value is below u b, with b the largest magnitude of a weight and
-    u = 2^-24 in float32, 2^-53 in float64: less than the rounding of a single term. Of a gradient it is below
-    u b / sigma. So a Gaussian ends at about 8 sigma in float32, and a Laplacian at about 28.
-
-    The first call for a dtype and a reduction compiles for a second or two; later processes find the machine
-    code on disk. Safe to call from several threads at once.
+    takes the same path in double precision. The first call for a dtype and a reduction compiles for a second
+    or two; later processes find the machine code on disk. Safe to call from several threads at once.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ class NumbaEngine:
                 (column_heights, row_heights),
                 weights,
                 rooted,
-                _limits(weights),
+                _LIMITS[x.dtype],
                 rows,
                 (values, slopes),
             )
@@ -154,49 +156,19 @@ class NumbaEngine:
         self, frame: Frame, kernel: ElementaryKernel, x: Tensor, y: Tensor, b: Tensor, slopes: Array | None
     ) -> Array:
         """Return the sums (N,) of one elementary kernel, and add their gradient to `slopes`."""
+        units, limits = _kernel_units(kernel, frame), _LIMITS[x.dtype]
         weights, magnitude = _unit_weights(b)
-        units = kernel_units(kernel, frame, weights)
-        here = frame.columns(x, units.scale)
-        there = here if _are_the_same(x, y) else frame.columns(y, units.scale)
+        here, there = frame.columns(x, units.scale), frame.columns(y, units.scale)
         values = np.zeros(len(x))
-        near = near_pairs(here, there, units.reach)
-        if near is not None:
-            self._sum_near(units, near, weights, values, slopes)
-        elif here is there and len(x) >= _SYMMETRIC_FROM:
-            self._sum_within(units, here, weights, values, slopes)
-        else:
-            self._sum_across(units, (here, there), weights, values, slopes)
-        if slopes is not None:
-            slopes *= magnitude * units.slope_factor
-        values *= magnitude * units.value_factor
-        return values
 
-    def _sum_across(
-        self,
-        units: KernelUnits,
-        points: tuple[Points, Points],
-        weights: Array,
-        values: Array,
-        slopes: Array | None,
-    ) -> None:
-        x, y = points
-        limits = _limits(weights)
-
-        def loop(rows: tuple[int, int]) -> None:
-            kernel_sums(units.profile, x, y, weights, limits, rows, values, slopes)
-
-        for_rows(loop, len(values), len(weights), self.threads)
-
-    def _sum_within(
-        self, units: KernelUnits, x: Points, weights: Array, values: Array, slopes: Array | None
-    ) -> None:
-        limits = _limits(weights)
+        def across(rows: tuple[int, int]) -> None:
+            kernel_sums(units.profile, here, there, weights, limits, rows, values, slopes)
 
         def within(rows: tuple[int, int]) -> None:
             first, last = rows
             if last - first <= SYMMETRIC_TILE:
-                tile = tuple(coordinate[first:last] for coordinate in x)
-                kernel_sums(units.profile, x, tile, weights[first:last], limits, rows, values, slopes)
+                tile = tuple(coordinate[first:last] for coordinate in here)
+                kernel_sums(units.profile, here, tile, weights[first:last], limits, rows, values, slopes)
                 return
             middle = first + SYMMETRIC_TILE
             between((first, middle), (middle, last))
@@ -204,35 +176,22 @@ class NumbaEngine:
             within((middle, last))
 
         def between(rows: tuple[int, int], others: tuple[int, int]) -> None:
-            symmetric_sums(units.profile, x, weights, limits, rows, others, values, slopes)
+            symmetric_sums(units.profile, here, weights, limits, rows, others, values, slopes)
 
-        for_all_pairs(within, between, symmetric_groups(len(weights)), self.threads)
-
-    def _sum_near(
-        self, units: KernelUnits, near: NearPairs, weights: Array, values: Array, slopes: Array | None
-    ) -> None:
-        rows, columns = near.rows, near.columns
-        whole = np.zeros(len(columns.points[0]), weights.dtype)
-        whole[: len(weights)] = weights[columns.order]
-        packed = np.stack((*columns.points, whole))
-        x, y = (rows.points, rows.boxes), (packed, columns.boxes)
-        limits, reach = _limits(weights), weights.dtype.type(near.reach)
-        row_values = np.zeros(len(rows.points[0]))
-        row_slopes = None if slopes is None else np.zeros((len(row_values), slopes.shape[1]))
-
-        def loop(tiles: tuple[int, int]) -> None:
-            near_sums(units.profile, x, y, reach, limits, tiles, row_values, row_slopes)
-
-        count = len(rows.boxes.low[0])
-        for_rows(loop, count, near.pairs // count, self.threads)
-        values[rows.order] = row_values[: len(values)]
-        if slopes is not None and row_slopes is not None:
-            slopes[rows.order] = row_slopes[: len(values)]
+        if _are_the_same(x, y) and len(x) >= _SYMMETRIC_FROM:
+            for_all_pairs(within, between, symmetric_groups(len(x)), self.threads)
+        else:
+            for_rows(across, len(x), len(y), self.threads)
+        if slopes is not None:
+            slopes *= magnitude * units.slope_factor
+        values *= magnitude * units.value_factor
+        return values
 
     def _softmin(
         self, frame: Frame, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor, slopes: Array | None
     ) -> Array:
         """Return the softmin (N,), and add its gradient to `slopes`."""
+        limits = _LIMITS[x.dtype]
         # Columns without mass are left out: the loops know no infinity.
         present = torch.isfinite(h)
         if not present.any():
@@ -241,7 +200,7 @@ class NumbaEngine:
             y, h = y[present], h[present]
         scale, rooted, slope_factor = _cost_units(epsilon, p)
         here, there = frame.columns(x, scale), frame.columns(y, scale)
-        limits, exact = _limits(here[0]), h.numpy().astype(np.float64)
+        exact = h.numpy().astype(np.float64)
         shift = exact.max()
         heights = np.maximum((exact - shift) * _LOG2_E, limits.lowest / 2).astype(h.numpy().dtype)
         tops, values = np.full(len(x), limits.lowest), np.zeros(len(x))
@@ -256,16 +215,34 @@ class NumbaEngine:
         return -epsilon * logarithms
 
 
+class _KernelUnits(NamedTuple):
+    """The kernel in compiled code, 1 / mm to its unit of length, and what its results are multiplied by."""
+
+    profile: Profile
+    scale: float
+    value_factor: float
+    slope_factor: float
+
+
+def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
+    if isinstance(kernel, EnergyKernel):
+        return _KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius / 2, -1 / 2)
+    if isinstance(kernel, GaussianKernel):
+        scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
+        return _KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
+    if isinstance(kernel, LaplacianKernel):
+        return _KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
+    if isinstance(kernel, CauchyKernel):
+        return _KernelUnits(CauchyProfile(), 1 / kernel.sigma, 1.0, -2 / kernel.sigma)
+    raise unknown(kernel, NumbaEngine.name)
+
+
 def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
     """Return 1 / mm to the length in which C / epsilon is -log2, `rooted`, and the factor of the slopes."""
     if p == 1:
         return _LOG2_E / (2 * epsilon), 0, 1 / 2
     scale = math.sqrt(_LOG2_E / (2 * epsilon))
     return scale, None, 1 / scale
-
-
-def _limits(array: Array) -> Limits:
-    return _LIMITS[array.dtype.name]
 
 
 def _unit_weights(weights: Tensor) -> tuple[Array, float]:

@@ -1,4 +1,4 @@
-"""The compiled loops of kernel sums, sum_j k(x_i, y_j) b_j, over all pairs.
+"""The compiled loops of kernel sums, sum_j k(x_i, y_j) b_j.
 
 Both walk over tiles of columns that stay in the L1 cache while rows pass over them. A row's share of a tile
 is summed in registers, in the precision of the points, and the shares in float64: a vector lane adds so few
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_shapereg.reductions.numba_compile import compiled, merged
+from napari_shapereg.reductions.numba_compile import compiled
 from napari_shapereg.reductions.numba_profiles import response, weigh
 from napari_shapereg.reductions.numba_vectors import (
     add_to_row,
@@ -51,9 +51,22 @@ def kernel_sums(
     slopes: Array | None,
 ) -> None:
     """Add sum_j k(x_i, y_j) b_j to `values` for a range of rows i, and the sum of its slopes to `slopes`."""
+    real = b.dtype.type
     for start in range(0, b.shape[0], TILE):
         columns, weights = part(y, start, start + TILE), b[start : start + TILE]
-        add_columns(profile, x, columns, weights, limits, rows, values, slopes)
+        for i in range(rows[0], rows[1]):
+            here = point(x, i)
+            value, slope = real(0), zero(here)
+            for j in range(weights.shape[0]):
+                step = minus(here, point(columns, j))
+                square = plus_square(limits.tiny, step)
+                term, factor = weigh(profile, square, response(profile, square), weights[j])
+                value += term
+                if slopes is not None:
+                    slope = plus_scaled(slope, factor, step)
+            values[i] += value
+            if slopes is not None:
+                add_to_row(slopes, i, slope)
 
 
 @compiled
@@ -73,8 +86,12 @@ def symmetric_sums(
     """
     real = b.dtype.type
     width = len(x)
-    # One piece of memory: LLVM then sees by itself that what is written does not overlap what is read.
-    block = aligned_block(2 * width + 2, SYMMETRIC_TILE, b)
+    # One piece of memory: LLVM then sees by itself that what is written does not overlap what is read. It
+    # starts with a cache line: vectors that straddle two lines cost a tenth of the speed.
+    size = (2 * width + 2) * SYMMETRIC_TILE
+    memory = np.empty(size + _CACHE_LINE // b.itemsize, b.dtype)
+    offset = -memory.ctypes.data % _CACHE_LINE // b.itemsize
+    block = memory[offset : offset + size].reshape((2 * width + 2, SYMMETRIC_TILE))
     columns, weights = first_rows(block, x), block[width]
     back, back_slopes = block[width + 1], first_rows(block[width + 2 :], x)
     for start in range(others[0], others[1], SYMMETRIC_TILE):
@@ -108,43 +125,6 @@ def symmetric_sums(
                 values[start + j] += back[j]
                 if slopes is not None:
                     add_to_row(slopes, start + j, point(back_slopes, j))
-
-
-@merged
-def add_columns(
-    profile: Profile,
-    x: Points,
-    columns: Points,
-    weights: Array,
-    limits: Limits,
-    rows: tuple[int, int],
-    values: Array,
-    slopes: Array | None,
-) -> None:
-    """Add what a tile of columns sums to at a range of rows."""
-    real = weights.dtype.type
-    for i in range(rows[0], rows[1]):
-        here = point(x, i)
-        value, slope = real(0), zero(here)
-        for j in range(weights.shape[0]):
-            step = minus(here, point(columns, j))
-            square = plus_square(limits.tiny, step)
-            term, factor = weigh(profile, square, response(profile, square), weights[j])
-            value += term
-            if slopes is not None:
-                slope = plus_scaled(slope, factor, step)
-        values[i] += value
-        if slopes is not None:
-            add_to_row(slopes, i, slope)
-
-
-@merged
-def aligned_block(rows: int, columns: int, like: Array) -> Array:
-    """Return zeros (rows, columns) that start with a cache line: vectors across two lines cost a tenth."""
-    size = rows * columns
-    memory = np.zeros(size + _CACHE_LINE // like.itemsize, like.dtype)
-    offset = -memory.ctypes.data % _CACHE_LINE // like.itemsize
-    return memory[offset : offset + size].reshape((rows, columns))
 
 
 def symmetric_groups(rows: int) -> list[tuple[int, int]]:

@@ -15,7 +15,6 @@ import numpy as np
 from napari_shapereg.reductions.numba_arithmetic import exp2, twice_inverse_root
 from napari_shapereg.reductions.numba_compile import compiled
 from napari_shapereg.reductions.numba_profiles import (
-    CauchyProfile,
     DistanceProfile,
     GaussianProfile,
     LaplacianProfile,
@@ -26,8 +25,8 @@ from napari_shapereg.reductions.numba_vectors import minus, plus_scaled, plus_sq
 
 COLUMNS = 1024
 # Additions and multiplications of one pair in three dimensions, a fused one counted as two and an inverse
-# square root or a quotient as one. 2^t is a rounding, two additions and five fused multiply-adds; its work on
-# bits is not counted.
+# square root as one. 2^t is a rounding, two additions and five fused multiply-adds; its work on bits is not
+# counted.
 EXP2 = 13
 FLOPS = {
     ("distance", False): 13,
@@ -36,8 +35,6 @@ FLOPS = {
     ("gaussian", True): 9 + EXP2 + 2 + 6,
     ("laplacian", False): 11 + EXP2 + 2,
     ("laplacian", True): 11 + EXP2 + 3 + 6,
-    ("cauchy", False): 13,
-    ("cauchy", True): 20,
     ("softmin p=1", False): 11 + 2 + EXP2 + 1,
     ("softmin p=1", True): 11 + 2 + EXP2 + 2 + 6,
     ("softmin p=2", False): 9 + 2 + EXP2 + 1,
@@ -114,7 +111,6 @@ def measure_rates(threads, repeats=7):
         "distance": (kernel_arithmetic, DistanceProfile()),
         "gaussian": (kernel_arithmetic, GaussianProfile()),
         "laplacian": (kernel_arithmetic, LaplacianProfile()),
-        "cauchy": (kernel_arithmetic, CauchyProfile()),
         "softmin p=1": (softmin_arithmetic, 0),
         "softmin p=2": (softmin_arithmetic, None),
     }

@@ -23,11 +23,9 @@ from pathlib import Path
 
 import torch
 from arithmetic import BYTES, FLOPS, measure_rates
-from workloads import KERNELS, SIGMA, oai_points, source_gradient, value_and_gradient
+from workloads import KERNELS, SIGMA, oai_points, value_and_gradient
 
-from napari_shapereg.fidelities import KernelNorm
-from napari_shapereg.measures import Measure
-from napari_shapereg.reductions.kernels import CauchyKernel, EnergyKernel, GaussianKernel, LaplacianKernel
+from napari_shapereg.reductions.kernels import EnergyKernel, GaussianKernel, LaplacianKernel
 from napari_shapereg.reductions.numba_engine import NumbaEngine
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +45,6 @@ def main():
         "points": [len(points["x"]), len(points["y"])],
         "sigma": SIGMA,
         "engines": {kernel: _compare(kernel, engines, points, options.rounds) for kernel in KERNELS},
-        "kernels": _kernels(points),
         "limit": _limits(points),
         "processes": _processes(engines, points),
     }
@@ -107,32 +104,6 @@ def _compare(kernel, engines, points, rounds):
     }
 
 
-# ----------------------------------------------------------------------------------------- kernels and widths
-
-
-def _kernels(points):
-    """Return the numba engine's shortest times for value and gradient: of new targets, and of one again."""
-    kernels = {
-        "energy": EnergyKernel(),
-        **{f"Gaussian {sigma:g} mm": GaussianKernel(sigma) for sigma in (0.5, 1.0, SIGMA, 50.0)},
-        **{f"Laplacian {sigma:g} mm": LaplacianKernel(sigma) for sigma in (0.5, SIGMA)},
-        f"Cauchy {SIGMA:g} mm": CauchyKernel(SIGMA),
-    }
-    target = Measure(points["y"], points["b"])
-    rows = {}
-    for name, kernel in kernels.items():
-        norm = KernelNorm(kernel, engine="numba")
-        source_gradient(norm, points, target)  # compiles, and leaves the target's own term in memory
-        times = {"new": [], "known": []}
-        for _ in range(5):
-            for state, given in (("new", Measure(points["y"], points["b"])), ("known", target)):
-                start = time.perf_counter()
-                source_gradient(norm, points, given)
-                times[state].append(time.perf_counter() - start)
-        rows[name] = {state: min(seconds) for state, seconds in times.items()}
-    return rows
-
-
 # ----------------------------------------------------------------------------- the engine against the machine
 
 
@@ -140,12 +111,10 @@ def _limits(points):
     """Return the numba engine's rates on the cross term beside those of the arithmetic alone."""
     x, y, b = points["x"], points["y"], points["b"]
     engine, pairs = NumbaEngine(), len(x) * len(y)
-    # So wide that no pair can be left out.
     kernels = {
         "distance": EnergyKernel(),
-        "gaussian": GaussianKernel(100.0),
-        "laplacian": LaplacianKernel(100.0),
-        "cauchy": CauchyKernel(100.0),
+        "gaussian": GaussianKernel(SIGMA),
+        "laplacian": LaplacianKernel(SIGMA),
     }
     h = b.log()
 
@@ -221,11 +190,6 @@ def _show(record):
                 f"{name:10}{engine:10}{row['median']:10.3f}{min(row['seconds']):10.3f}{row['ratio']:9.1f}"
                 f"{row['value_difference']:10.0e}{row['gradient_difference']:10.0e}"
             )
-    print(
-        "\nThe numba engine with other kernels, least s of 5: a target seen for the first time, and again\n"
-    )
-    for name, row in record["kernels"].items():
-        print(f"{name:20}{row['new']:10.3f}{row['known']:10.3f}")
     print("\nThe numba engine on the cross term beside the arithmetic alone, 10^9 pairs a second\n")
     print(f"{'':32}{'flops':>6}{'engine':>9}{'limit':>9}{'x limit':>9}{'Gflop/s':>9}")
     for name, row in record["limit"]["formulas"].items():

@@ -24,26 +24,18 @@ def oai_points(folder, label=1):
 
 
 def value_and_gradient(engine, kernel, points):
-    """The kernel norm of the difference and its gradient in the points of the source.
-
-    The target is a new measure each time, whose own term is in nobody's memory.
-    """
-    if engine == "geomloss":
-        x = points["x"].clone().requires_grad_()
-        value = _geomloss(kernel)(points["a"], x, points["b"], points["y"])
-        return value.detach(), *torch.autograd.grad(value, x)
-    norm = (
-        EnergyDistance(engine=engine)
-        if kernel == "energy"
-        else KernelNorm(GaussianKernel(SIGMA), engine=engine)
-    )
-    return source_gradient(norm, points, Measure(points["y"], points["b"]))
-
-
-def source_gradient(norm, points, target):
-    """The value of a kernel norm and its gradient in the points of the source."""
+    """The kernel norm of the difference and its gradient in the points of the source."""
     x = points["x"].clone().requires_grad_()
-    value = norm(Measure(x, points["a"]), target)
+    if engine == "geomloss":
+        loss = _geomloss(kernel)
+        value = loss(points["a"], x, points["b"], points["y"])
+    else:
+        norm = (
+            EnergyDistance(engine=engine)
+            if kernel == "energy"
+            else KernelNorm(GaussianKernel(SIGMA), engine=engine)
+        )
+        value = norm(Measure(x, points["a"]), Measure(points["y"], points["b"]))
     (gradient,) = torch.autograd.grad(value, x)
     return value.detach(), gradient
 

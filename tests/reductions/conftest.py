@@ -92,15 +92,6 @@ def naive_nearest(x, y):
     return np.array(indices), np.array(distances)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_of_torch():
-    """Spare the references' thousands of small operations the wait for a second thread each time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def naive():
     return SimpleNamespace(
