@@ -76,7 +76,8 @@ class _Side:
         """Return the average of Σ θ_k u_k and Σ θ_k T(u_k), given the θ of all but the last."""
         # As differences, which are small: rounding a sum of whole potentials would undo its last digits.
         moves = _since(self._potentials) + _since(self._residuals) / 2
-        return self._potentials[-1] + self._residuals[-1] / 2 + thetas.to(moves) @ moves
+        plain = self._potentials[-1] + self._residuals[-1] / 2
+        return plain + (thetas.to(moves)[:, None] * moves).sum(dim=0)
 
 
 def _since(rows: Tensor) -> Tensor:

@@ -41,14 +41,8 @@ def inner_products(weights: Tensor, rows: Tensor) -> Tensor:
         f_k(x_i).
     """
     wide = widest(weights.device)
-    rows = rows.to(wide)
-    left, right = (_blocks(factor).transpose(0, 1) for factor in (rows * weights.to(wide), rows))
-    # Block by block, as in `steady_sum`.
-    return torch.bmm(left, right.transpose(1, 2)).sum(dim=0)
-
-
-def _blocks(rows: Tensor) -> Tensor:
-    """Return (K, N) as (K, blocks, size), the last block filled with zeros."""
-    size = min(BLOCK, rows.shape[1])
-    filled = torch.nn.functional.pad(rows, (0, -rows.shape[1] % size))
-    return filled.reshape(len(rows), -1, size)
+    weights, rows = weights.to(wide), rows.to(wide)
+    if rows.shape[1] <= BLOCK:
+        return (weights * rows[:, None] * rows).sum(dim=2)
+    # Row by row, for the memory; and no product of matrices, whose order of summation is not ours.
+    return torch.stack([steady_sum((weights * row * rows).T) for row in rows])

@@ -200,13 +200,19 @@ def test_a_second_derivative_is_an_error(loss, cloud, part):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dimension"),
-    [*((name, dimension) for name in LOSSES for dimension in (1, 2, 3)), ("Sinkhorn-unbalanced-2", 6)],
+    [
+        *((name, 3) for name in LOSSES),
+        *(("Sinkhorn-unbalanced-1", dimension) for dimension in (1, 2)),
+        *(("Sinkhorn-unbalanced-2", dimension) for dimension in (1, 2, 6)),
+    ],
 )
 def test_keops_agrees(name, dimension, pair):
     pytest.importorskip("pykeops")
+    # The updates of one engine are those of the other, however many are made.
+    hasty = {"tolerance": 1e-3} if isinstance(LOSSES[name], OptimalTransport) else {}
     results = []
     for engine in ("torch", "keops"):
-        loss = dataclasses.replace(LOSSES[name], engine=engine)
+        loss = dataclasses.replace(LOSSES[name], engine=engine, **hasty)
         inputs = parts(*pair(dimension))
         x, a, y, b = inputs
         value = loss(Measure(x, a), Measure(y, b))
