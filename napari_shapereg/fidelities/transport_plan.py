@@ -57,7 +57,7 @@ class TransportPlan:
 
     @property
     def iterations(self) -> int:
-        """Updates at the last temperature."""
+        """Updates at the last temperature, between all points."""
         return self.relaxed.iterations
 
     def barycenters(self) -> Tensor:
