@@ -15,6 +15,7 @@ import torch
 
 from napari_shapereg.reductions.numba_compile import compiled
 from napari_shapereg.reductions.numba_threads import for_rows
+from napari_shapereg.reductions.threads import loop_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def convolve(field: Tensor, profile: Tensor) -> Tensor:
     """Convolve a (C, z, y, x) field with a symmetric profile of odd length along each axis; 0 outside."""
     channels, depth, height, width = field.shape
     source, weights = _arrays(field, profile)
-    threads = torch.get_num_threads()
+    threads = loop_threads()
     for shape in ((channels, depth, height * width), (channels * depth, height, width)):
         source, target = source.reshape(shape), np.empty(shape, dtype=source.dtype)
         _each_row(_convolve_across, source, weights, target, shape[0] * shape[1], threads)
@@ -110,7 +111,7 @@ def _inverse(array: Array, pitch: float) -> np.floating:
 
 
 def _sweep(loop: Callable[[Range], None], field: Tensor) -> None:
-    for_rows(loop, field.shape[1], NODES_AS_PAIRS * field[0, 0].numel(), torch.get_num_threads())
+    for_rows(loop, field.shape[1], NODES_AS_PAIRS * field[0, 0].numel(), loop_threads())
 
 
 @compiled

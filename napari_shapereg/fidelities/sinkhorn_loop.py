@@ -10,6 +10,7 @@ import torch
 
 from napari_shapereg.fidelities.anderson import Anderson
 from napari_shapereg.fidelities.pairing import pairing
+from napari_shapereg.reductions.threads import loops_before_torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ class Relaxed(NamedTuple):
     iterations: int
 
 
+@loops_before_torch()
 def relax(stages: Sequence[Stage], penalty: MarginalPenalty, iterations: int) -> Relaxed:
     """Solve the dual problem of entropic transport by symmetric updates f ← ½ (f + Smin[C - g]), accelerated.
 

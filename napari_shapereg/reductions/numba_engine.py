@@ -35,6 +35,7 @@ from napari_shapereg.reductions.numba_profiles import (
 )
 from napari_shapereg.reductions.numba_softmin import plan_sums, softmin_sums
 from napari_shapereg.reductions.numba_threads import for_all_pairs, for_rows
+from napari_shapereg.reductions.threads import loop_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +77,7 @@ class NumbaEngine:
     @property
     def threads(self) -> int:
         """How many threads share the rows of the next call."""
-        return self._threads or torch.get_num_threads()
+        return self._threads or loop_threads()
 
     def kernel_sum(self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
         """Return (N,): sum_j k(x_i, y_j) b_j."""

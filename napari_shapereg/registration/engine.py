@@ -12,6 +12,7 @@ import torch
 from napari_shapereg.deformations import AffineMap
 from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
+from napari_shapereg.reductions.threads import loops_before_torch
 from napari_shapereg.registration.level import descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps
 from napari_shapereg.registration.plan import (
@@ -134,7 +135,8 @@ class Registration:
         """Make one step and return the state after it."""
         if self._cancelled:
             self._states.close()
-        state = next(self._states)
+        with loops_before_torch():
+            state = next(self._states)
         self._history.append(replace(state, points={}, arrows={}))
         return state
 
