@@ -99,6 +99,13 @@ class RegistrationSettings(_Frozen):
     linear_fidelity: FidelitySettings = Field(
         default=FidelitySettings(), description="What the linear stage descends."
     )
+    overlap: Literal["full", "partial"] = Field(
+        default="full",
+        description=(
+            "'partial' where the border of an image cuts a shape off: the start is sought among all rigid "
+            "poses, and what only one of the images shows is left out."
+        ),
+    )
     measures: MeasureSettings | None = Field(default=MeasureSettings(), description="None skips this stage.")
     voxels: VoxelSettings | None = Field(default=VoxelSettings(), description="None skips this stage.")
     pitch: Positive | None = Field(default=None, description="Pitch of the finest lattice, mm.")

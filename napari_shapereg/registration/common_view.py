@@ -1,0 +1,83 @@
+"""What two images both show, once a linear map has laid the shapes on each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_shapereg.measures import Measure
+from napari_shapereg.registration.shapes import Shapes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_shapereg.deformations import AffineMap, Lattice
+    from napari_shapereg.volumes import ImageGrid
+
+
+def cropped_shapes(shapes: Shapes, affine: AffineMap, moving: ImageGrid, fixed: ImageGrid) -> Shapes:
+    """Leave out of both shapes what the other image does not show.
+
+    Parameters
+    ----------
+    shapes : Shapes
+        LPS mm.
+    affine : AffineMap
+        Moving → fixed points.
+    moving, fixed : ImageGrid
+        Their borders are where the shapes are cut off.
+
+    Returns
+    -------
+    Shapes
+        Of unit mass again. A label of which nothing would be left stays whole.
+    """
+    back = affine.inverse()
+    return Shapes(
+        shapes.weights,
+        {k: _cropped(measure, affine, fixed) for k, measure in shapes.sources.items()},
+        {k: _cropped(measure, back, moving) for k, measure in shapes.targets.items()},
+    )
+
+
+def view(grid: ImageGrid, to_grid: AffineMap, lattice: Lattice, like: Tensor) -> Tensor:
+    """Return the (z, y, x) tensor that is 1 at the nodes of a lattice that an image shows, and 0 elsewhere.
+
+    Parameters
+    ----------
+    grid : ImageGrid
+        Of the image.
+    to_grid : AffineMap
+        From the space of the lattice to that of the image, LPS mm.
+    lattice : Lattice
+        Where to.
+    like : Tensor
+        Gives dtype and device.
+    """
+    planes = []
+    x, y, depth = lattice.grid.size
+    rows, columns = np.mgrid[:y, :x]
+    indices = np.stack([columns.ravel(), rows.ravel(), np.zeros(x * y)], axis=1)
+    for plane in range(depth):
+        indices[:, 2] = plane
+        shown = _shows(grid, to_grid.apply(lattice.grid.to_points(indices)))
+        planes.append(torch.from_numpy(shown.reshape(y, x)))
+    return torch.stack(planes).to(like)
+
+
+def _cropped(measure: Measure, to_grid: AffineMap, grid: ImageGrid) -> Measure:
+    shown = torch.from_numpy(_shows(grid, to_grid.apply(measure.points.double().cpu().numpy())))
+    kept = shown.to(measure.device)
+    if not kept.any():
+        return measure
+    normals = None if measure.normals is None else measure.normals[kept]
+    return Measure(measure.points[kept], measure.weights[kept], normals).normalized()
+
+
+def _shows(grid: ImageGrid, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    indices = grid.to_indices(points)
+    shown: NDArray[np.bool_] = np.all((indices >= -0.5) & (indices <= np.array(grid.size) - 0.5), axis=1)
+    return shown
