@@ -13,8 +13,9 @@ from napari_shapereg.deformations import AffineMap
 from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
+from napari_shapereg.registration.common_view import cropped_shapes, view
 from napari_shapereg.registration.level import descend
-from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps
+from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps, refining_steps
 from napari_shapereg.registration.plan import (
     chosen_fidelity,
     in_frame,
@@ -23,6 +24,7 @@ from napari_shapereg.registration.plan import (
     planned_work,
     voxel_levels,
 )
+from napari_shapereg.registration.poses import best_partial_pose
 from napari_shapereg.registration.result import RegistrationResult
 from napari_shapereg.registration.settings import MeasureSettings, RegistrationSettings
 from napari_shapereg.registration.shapes import pooled, radius, shapes_from_volumes, shared_labels
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.deformations import Lattice, LinearKind
+    from napari_shapereg.fidelities import Fidelity
+    from napari_shapereg.registration.linear_stage import LinearStep
     from napari_shapereg.registration.plan import Lengths, PlannedLevel
     from napari_shapereg.registration.settings import Preset
     from napari_shapereg.registration.shapes import Shapes
@@ -175,7 +179,7 @@ class Registration:
         if settings.linear != "none":
             yield from self._run_linear(shapes, settings.linear)
         if self._status is not Status.DIVERGED and (settings.measures or settings.voxels):
-            yield from self._run_flow(shapes)
+            yield from self._run_flow(self._shared(shapes))
         self._finished = True
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
@@ -183,7 +187,7 @@ class Registration:
         before = _carried(shapes, self._affine)
         object_radius = radius(pooled(shapes.targets, shapes.weights))
         loss = chosen_fidelity(self.settings.linear_fidelity, object_radius, self.settings.engine)
-        for step in linear_steps(shapes, kind, loss):
+        for step in self._linear_steps(shapes, kind, loss):
             if not math.isfinite(step.cost):
                 self._status = Status.DIVERGED
                 return
@@ -203,6 +207,19 @@ class Registration:
                 progress=LINEAR_SHARE * iteration / planned,
             )
             before = after
+
+    def _linear_steps(self, shapes: Shapes, kind: LinearKind, loss: Fidelity) -> Iterator[LinearStep]:
+        if self.settings.overlap == "full":
+            return linear_steps(shapes, kind, loss)
+        model = best_partial_pose(shapes, mirrored=False, engine=loss.engine).model
+        self._affine = model.affine_map(model.identity())
+        return refining_steps(model, self._shared(shapes), kind, loss)
+
+    def _shared(self, shapes: Shapes) -> Shapes:
+        """Return what is compared: where the overlap is partial, only what both images show."""
+        if self.settings.overlap == "full":
+            return shapes
+        return cropped_shapes(shapes, self._affine, self.moving.grid, self.fixed.grid)
 
     def _run_flow(self, shapes: Shapes) -> Iterator[RegistrationState]:
         object_radius = radius(pooled(shapes.targets, shapes.weights))
@@ -228,7 +245,18 @@ class Registration:
                 {k: label_fractions(self.moving, k, self._affine, lattice, self.device) for k in self.labels},
                 {k: label_fractions(self.fixed, k, still, lattice, self.device) for k in self.labels},
             )
+            if settings.overlap == "partial":
+                fractions = self._seen_by_both(fractions, lattice)
             yield from voxel_levels(fractions, framed, lattice, lengths, settings, settings.voxels)
+
+    def _seen_by_both(self, fractions: Fractions, lattice: Lattice) -> Fractions:
+        like = next(iter(fractions.fixed.values()))
+        in_fixed = view(self.fixed.grid, AffineMap.identity(), lattice, like)
+        in_moving = view(self.moving.grid, self._affine.inverse(), lattice, like)
+        return Fractions(
+            {label: image * in_fixed for label, image in fractions.moving.items()},
+            {label: image * in_moving for label, image in fractions.fixed.items()},
+        )
 
     def _descend(
         self, planned: PlannedLevel, points: dict[int, Tensor], done: float, share: float
