@@ -30,6 +30,21 @@ class Linear(StrEnum):
     AFFINE = "affine"
 
 
+class Mirror(StrEnum):
+    """Whether the linear map turns left into right."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class Overlap(StrEnum):
+    """How much of the shapes both images show."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
 class FidelityName(StrEnum):
     """Fidelities, as `napari_shapereg.fidelities.named` has them (which takes seconds to load)."""
 

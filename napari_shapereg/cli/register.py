@@ -19,7 +19,9 @@ from napari_shapereg.cli.options import (
     Labels,
     LengthOption,
     Linear,
+    Mirror,
     Moving,
+    Overlap,
     Preset,
     Quiet,
     ReachOption,
@@ -65,6 +67,22 @@ def register(  # noqa: PLR0913 - one for each option
     linear: Annotated[
         Linear | None,
         typer.Option(help="Richest linear map before the flow. Default: affine.", show_default=False),
+    ] = None,
+    mirror: Annotated[
+        Mirror | None,
+        typer.Option(
+            help="Whether left may become right. auto: where the mirror image fits clearly better; the result "
+            "says so. Default: auto.",
+            show_default=False,
+        ),
+    ] = None,
+    overlap: Annotated[
+        Overlap | None,
+        typer.Option(
+            help="partial: the border of an image cuts a shape off; what only one shows is left out. "
+            "Default: full.",
+            show_default=False,
+        ),
     ] = None,
     fidelity: Annotated[
         FidelityName | None,
@@ -135,6 +153,8 @@ def register(  # noqa: PLR0913 - one for each option
         "labels": parse_labels(labels),
         "shared_labels_only": shared_labels or None,
         "linear": linear and linear.value,
+        "mirror": mirror and mirror.value,
+        "overlap": overlap and overlap.value,
         "measures": {
             "fidelity": fidelity_options(fidelity, length, exponent, reach),
             "kind": kind and kind.value,

@@ -1,4 +1,4 @@
-"""Rigid, similarity and affine maps, as exponentials of matrices: never mirrored, never singular."""
+"""Rigid, similarity and affine maps, as exponentials of matrices: never singular, mirrored only at will."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class LinearDeformation:
     """The maps x → exp(G) L (x − a) + b + r t, with the generator G and the shift t as parameters.
 
     G lies in the Lie algebra of the kind: skew matrices (rigid), skew matrices and multiples of the identity
-    (similarity) or all matrices (affine). Since det exp(G) = exp(trace G) > 0, no parameters mirror the
-    shape or flatten it. Turns are in radians, scales in logarithms and shifts in multiples of the object's
-    radius, so that one step length suits all parameters.
+    (similarity) or all matrices (affine). Since det exp(G) = exp(trace G) > 0, no parameters flatten the
+    shape, and it is mirrored if and only if L mirrors it. Turns are in radians, scales in logarithms and
+    shifts in multiples of the object's radius, so that one step length suits all parameters.
 
     Parameters
     ----------

@@ -72,6 +72,11 @@ def _about_volume(title: str, moving_volume: float | None, after: LabelAgreement
 
 
 def _about_map(values: Regularity) -> Iterator[str]:
+    if values.mirrored:
+        yield (
+            "the map turns left into right: the mirror image of the moving shape was laid on the fixed one, "
+            "as of a left knee on a right one; det J is that of the map without the mirroring."
+        )
     if values.fraction_folded:
         yield (
             f"the map folds at {100 * values.fraction_folded:.2g} % of the voxels "

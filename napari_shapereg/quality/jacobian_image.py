@@ -25,7 +25,8 @@ _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 def write_jacobian(transform: sitk.Transform, grid: ImageGrid, path: str | os.PathLike[str]) -> Path:
     """Write the determinant of the Jacobian of a map at every voxel of a grid, whole or not at all.
 
-    It is below 1 where the map shrinks and above 1 where it stretches, and is not positive where it folds.
+    It is below 1 where the map shrinks and above 1 where it stretches, and is not positive where it folds; of
+    a map that mirrors, it is that of the map without its mirroring.
     For a fixed-to-moving map, above 1 means that the moving anatomy is larger there.
 
     Parameters

@@ -30,7 +30,8 @@ def jacobian_determinants(
     DT is taken by central differences of the map sampled at the voxel centres (one-sided at the border of the
     grid, as `numpy.gradient` has it; along an axis with one voxel, the sample before and the one after it),
     and is the Jacobian in physical axes: det DT = det(∂T/∂index) / det(∂x/∂index), for oblique and flipped
-    grids too.
+    grids too. Of a map that `mirrors`, -det DT is returned: that of the map without its mirroring, positive
+    where nothing folds.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def jacobian_determinants(
     region = curved_region(transform, grid)
     inside = int(np.prod(region.size))
     if inside < grid.voxels:
-        yield np.array([np.linalg.det(region.matrix)]), grid.voxels - inside
+        yield np.array([abs(np.linalg.det(region.matrix))]), grid.voxels - inside
     for determinants in _planes(transform, grid, region):
         yield determinants, 1
 
@@ -62,7 +63,7 @@ def jacobian_determinants(
 def jacobian_planes(transform: sitk.Transform, grid: ImageGrid) -> Iterator[NDArray[np.float32]]:
     """Sample det DT as `jacobian_determinants` does, as whole (y, x) float32 planes in the order of z."""
     region = curved_region(transform, grid)
-    constant = np.full(grid.shape[1:], np.linalg.det(region.matrix), dtype=np.float32)
+    constant = np.full(grid.shape[1:], abs(np.linalg.det(region.matrix)), dtype=np.float32)
     columns, rows = (slice(a, b) for a, b in zip(region.start[:2], region.stop[:2], strict=True))
     for _ in range(region.start[2]):
         yield constant
@@ -74,10 +75,16 @@ def jacobian_planes(transform: sitk.Transform, grid: ImageGrid) -> Iterator[NDAr
         yield constant
 
 
+def mirrors(transform: sitk.Transform, grid: ImageGrid) -> bool:
+    """Return whether the linear part of a map turns left into right: whether its determinant is negative."""
+    return bool(np.linalg.det(curved_region(transform, grid).matrix) < 0)
+
+
 def _planes(
     transform: sitk.Transform, grid: ImageGrid, region: CurvedRegion
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the determinants (y, x) on the planes of a region, in the order of z."""
+    """Yield the determinants (y, x) on the planes of a region, in the order of z, without a mirroring."""
+    sign = -1.0 if np.linalg.det(region.matrix) < 0 else 1.0
     x, y, _ = region.size
     thickness = max(1, _SLAB_VOXELS // max(1, x * y))
     for first in range(region.start[2], region.stop[2], thickness):
@@ -87,7 +94,7 @@ def _planes(
         samples = _sample(transform, grid, low, high)
         inner = tuple(slice(a - b, c - b) for a, b, c in zip(start, low, stop, strict=True))
         for z in range(first, last):
-            yield _determinants(samples, (inner[0], inner[1], z - low[2]), grid)
+            yield sign * _determinants(samples, (inner[0], inner[1], z - low[2]), grid)
 
 
 def _with_neighbours(start: Triple, stop: Triple, size: Triple) -> tuple[Triple, Triple]:

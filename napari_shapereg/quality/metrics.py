@@ -45,8 +45,8 @@ class Metrics:
         -------
         dict
             ``labels``: for each label (as text) its ``name``, its ``moving_volume``, and the values of
-            `LabelAgreement` under ``before`` and ``after``. ``jacobian``: ``minimum``, ``maximum``,
-            ``percentiles``, ``fraction_folded``, ``log_deviation``, ``voxels`` and ``histogram`` (``edges``
+            `LabelAgreement` under ``before`` and ``after``. ``jacobian``: ``mirrored``, ``minimum``,
+            ``maximum``, ``percentiles``, ``fraction_folded``, ``log_deviation``, ``voxels`` and ``histogram`` (``edges``
             and ``counts``), or None. ``inverse_consistency``: ``mean``, ``p95``, ``maximum``, ``voxels``, or
             None. Lengths in mm, volumes in mm³, points in LPS mm.
         """
@@ -75,6 +75,7 @@ def _agreement(values: LabelAgreement | None) -> dict[str, Any] | None:
 
 def _jacobian(values: Regularity) -> dict[str, Any]:
     return {
+        "mirrored": values.mirrored,
         "minimum": values.minimum,
         "maximum": values.maximum,
         "percentiles": {str(percent): value for percent, value in values.percentiles.items()},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_shapereg.quality.jacobians import jacobian_determinants
+from napari_shapereg.quality.jacobians import jacobian_determinants, mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,8 @@ _COARSE = 200
 class Regularity:
     """The determinants of the Jacobian of a fixed-to-moving map at all voxels of a grid.
 
+    Of a map that mirrors, they are those of the map without its mirroring: folded is where it turns back.
+
     Parameters
     ----------
     minimum, maximum : float
@@ -44,6 +46,8 @@ class Regularity:
     histogram_edges, histogram_counts : tuple
         Bins 0.05 wide from the minimum to the maximum, limited to [-1, 15]; what lies beyond is counted in
         the outermost bins.
+    mirrored : bool
+        Whether the linear part of the map turns left into right.
     """
 
     minimum: float
@@ -54,6 +58,7 @@ class Regularity:
     voxels: int
     histogram_edges: tuple[float, ...]
     histogram_counts: tuple[int, ...]
+    mirrored: bool = False
 
 
 def regularity(transform: sitk.Transform, grid: ImageGrid) -> Regularity:
@@ -78,7 +83,7 @@ def regularity(transform: sitk.Transform, grid: ImageGrid) -> Regularity:
     statistics = _Statistics()
     for values, count in jacobian_determinants(transform, grid):
         statistics.add(values, count)
-    return statistics.summary()
+    return replace(statistics.summary(), mirrored=mirrors(transform, grid))
 
 
 class _Statistics:

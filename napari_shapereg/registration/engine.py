@@ -210,8 +210,9 @@ class Registration:
 
     def _linear_steps(self, shapes: Shapes, kind: LinearKind, loss: Fidelity) -> Iterator[LinearStep]:
         if self.settings.overlap == "full":
-            return linear_steps(shapes, kind, loss)
-        model = best_partial_pose(shapes, mirrored=False, engine=loss.engine).model
+            return linear_steps(shapes, kind, loss, self.settings.mirror)
+        mirrored = self.settings.mirror == "always"
+        model = best_partial_pose(shapes, mirrored=mirrored, engine=loss.engine).model
         self._affine = model.affine_map(model.identity())
         return refining_steps(model, self._shared(shapes), kind, loss)
 

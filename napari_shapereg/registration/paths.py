@@ -26,12 +26,14 @@ def straight_path(
     is at R^t ((1 - t) I + t S)(x - c) + (1 - t) c + t A(c) + t (φ(x) - A(x)) at time t. The linear part
     neither flattens nor mirrors the shape on its way, which straight lines from x to φ(x) would do where the
     shapes are turned by half a turn; what the flow adds grows along straight lines, as in the displacement
-    interpolation of McCann, "A convexity principle for interacting gases" (1997).
+    interpolation of McCann, "A convexity principle for interacting gases" (1997). Where A mirrors, R = T F
+    with a turn T about an axis n and the reflection F along n; then R^t is T^t, and the stretch ends at F S:
+    the shape passes flat through its plane across n, once.
 
     Parameters
     ----------
     affine : AffineMap
-        A, of positive determinant.
+        A, of positive determinant unless it mirrors.
     moving_to_fixed : SimpleITK.Transform
         φ, which starts with A.
     points : (N, 3) array
@@ -47,6 +49,9 @@ def straight_path(
     places = np.asarray(points, dtype=np.float64)
     center = places.mean(axis=0)
     turn, stretch = polar(affine.matrix)
+    if np.linalg.det(turn) < 0:
+        reflection = _reflection(turn)
+        turn, stretch = turn @ reflection, reflection @ stretch
     angle = Rotation.from_matrix(turn).as_rotvec()
     flow = transform_points(moving_to_fixed, places) - affine.apply(places)
     end = affine.apply(center[None])[0]
@@ -55,3 +60,10 @@ def straight_path(
         linear = Rotation.from_rotvec(time * angle).as_matrix() @ ((1 - time) * np.eye(3) + time * stretch)
         frames.append((places - center) @ linear.T + (1 - time) * center + time * end + time * flow)
     return np.stack(frames)
+
+
+def _reflection(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return I - 2 n nᵀ for the direction n that an orthogonal matrix of determinant -1 reverses."""
+    _, _, right = np.linalg.svd(turn + np.eye(3))
+    reflection: NDArray[np.float64] = np.eye(3) - 2 * np.outer(right[2], right[2])
+    return reflection

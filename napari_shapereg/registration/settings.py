@@ -99,6 +99,14 @@ class RegistrationSettings(_Frozen):
     linear_fidelity: FidelitySettings = Field(
         default=FidelitySettings(), description="What the linear stage descends."
     )
+    mirror: Literal["auto", "never", "always"] = Field(
+        default="auto",
+        description=(
+            "Whether the linear map turns left into right. 'auto' does so where the mirror image fits "
+            "clearly better, as a left knee on a right one, and the result says it; never where the overlap is "
+            "partial."
+        ),
+    )
     overlap: Literal["full", "partial"] = Field(
         default="full",
         description=(

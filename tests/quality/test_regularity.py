@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_shapereg.quality import jacobian_determinants, regularity
-from napari_shapereg.transforms import affine_transform, displacement_transform, write_transform
+from napari_shapereg.transforms import affine_transform, chain, displacement_transform, write_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume, write_labels
 
 BIN = 1 / 4000
@@ -24,11 +24,27 @@ def test_an_affine_map_has_one_determinant(grid):
     assert values.percentiles == {percent: pytest.approx(0.6) for percent in (1, 5, 50, 95, 99)}
 
 
-def test_a_mirror_is_folded_everywhere(grid):
-    values = regularity(affine_transform(np.diag([-1.0, 1.0, 1.0]), np.zeros(3)), grid)
-    assert values.fraction_folded == 1
-    assert values.minimum == pytest.approx(-1)
-    assert values.log_deviation is None
+def test_a_mirror_folds_nothing_and_is_called_one(grid, smooth_map):
+    mirror = affine_transform(np.diag([-1.0, 1.0, 1.0]), np.zeros(3))
+    values = regularity(mirror, grid)
+    assert values.mirrored
+    assert values.fraction_folded == 0
+    assert values.minimum == pytest.approx(1)
+    plain, mirrored = regularity(smooth_map, grid), regularity(chain(smooth_map, mirror), grid)
+    assert not plain.mirrored
+    assert mirrored.mirrored
+    assert mirrored.minimum == pytest.approx(plain.minimum)
+    assert mirrored.percentiles == pytest.approx(plain.percentiles, abs=1e-3)
+
+
+def test_a_fold_within_a_mirror_is_found():
+    vectors = np.zeros((12, 12, 12, 3))
+    vectors[6, 6, 6, 0] = 5.0
+    grid = ImageGrid((12, 12, 12))
+    field = displacement_transform(vectors, grid)
+    mirror = affine_transform(np.diag([1.0, -1.0, 1.0]), np.zeros(3))
+    assert 0 < regularity(field, grid).fraction_folded < 0.1
+    assert regularity(chain(field, mirror), grid).fraction_folded == regularity(field, grid).fraction_folded
 
 
 def test_a_stretch_that_grows_linearly():

@@ -11,9 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from napari_shapereg.fidelities import EnergyDistance
 from napari_shapereg.measures import Measure
-from napari_shapereg.registration import RegistrationSettings, register
+from napari_shapereg.registration import MeasureSettings, RegistrationSettings, register
 from napari_shapereg.registration.linear_stage import linear_steps
 from napari_shapereg.registration.shapes import Shapes, shapes_from_volumes
+from napari_shapereg.transforms import transform_points
 from napari_shapereg.volumes import ImageGrid, LabelVolume, sample_pair
 
 if TYPE_CHECKING:
@@ -104,3 +105,58 @@ def test_half_a_knee_finds_its_place_on_a_whole_one() -> None:
     # Measured: 0.2 mm; with the whole of both compared it is 30 mm.
     assert np.linalg.norm(found - points, axis=1).max() < 1.0
     assert min(values["after"]["dice"] for values in result.metrics["labels"].values()) > 0.9
+
+
+def mirrored(volume: LabelVolume) -> LabelVolume:
+    """Return the other side of the body: the same array on a grid turned from left to right."""
+    grid = volume.grid
+    flip = np.array([-1.0, 1.0, 1.0])
+    direction = flip[:, None] * np.reshape(grid.direction, (3, 3))
+    return LabelVolume(
+        volume.data, ImageGrid(grid.size, grid.spacing, tuple(flip * grid.origin), tuple(direction.ravel()))
+    )
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[LabelVolume, LabelVolume, LabelVolume]:
+    """A knee of another subject, the knee, and its other side."""
+    other, knee = sample_pair("knees")
+    return other, knee, mirrored(knee)
+
+
+def linear(mirror: str) -> RegistrationSettings:
+    return RegistrationSettings(measures=MeasureSettings(points=400), voxels=None, mirror=mirror, max_steps=5)
+
+
+def test_a_left_knee_on_a_right_one_is_noticed_and_said(
+    sides: tuple[LabelVolume, LabelVolume, LabelVolume],
+) -> None:
+    other, knee, wrong_side = sides
+    same = register(other, knee, settings=linear("auto"))
+    assert np.linalg.det(same.affine.matrix) > 0
+    assert not same.metrics["jacobian"]["mirrored"]
+
+    crossed = register(other, wrong_side, settings=linear("auto"))
+    assert np.linalg.det(crossed.affine.matrix) < 0
+    assert crossed.metrics["jacobian"]["mirrored"]
+    assert any("turns left into right" in concern for concern in crossed.metrics["concerns"])
+    # A mirrored pair is registered as well as the pair itself: the same up to where grids and cells begin.
+    overlaps = [[v["after"]["dice"] for v in run.metrics["labels"].values()] for run in (same, crossed)]
+    assert overlaps[1] == pytest.approx(overlaps[0], abs=0.03)
+    assert crossed.metrics["jacobian"]["fraction_folded"] == 0
+    assert crossed.metrics["jacobian"]["minimum"] > 0.1
+    assert crossed.metrics["inverse_consistency"]["maximum"] < 0.5
+    # On its way the shape stays where it should begin and end.
+    points = other.grid.to_points(np.argwhere(other.data > 0)[::997, ::-1])
+    there = transform_points(crossed.inverse_transform, points)
+    start, end = crossed.path(points, [0, 1])
+    np.testing.assert_allclose(start, points, atol=1e-6)
+    np.testing.assert_allclose(end, there, atol=1e-6)
+
+
+def test_mirroring_is_what_was_asked_for(sides: tuple[LabelVolume, LabelVolume, LabelVolume]) -> None:
+    other, knee, wrong_side = sides
+    never = register(other, wrong_side, settings=linear("never").changed(measures=None))
+    assert np.linalg.det(never.affine.matrix) > 0
+    always = register(other, knee, settings=linear("always").changed(measures=None))
+    assert np.linalg.det(always.affine.matrix) < 0
