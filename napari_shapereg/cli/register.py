@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from napari_shapereg.cli.directions import FIXED_TO_MOVING, transform_file
 from napari_shapereg.cli.options import (
     Device,
     EngineName,
@@ -59,6 +60,19 @@ def register(  # noqa: PLR0913 - one for each option
             "--settings",
             metavar="FILE",
             help="JSON that changes the preset: all or part of a settings.json. Options change both.",
+            show_default=False,
+        ),
+    ] = None,
+    initial: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--initial",
+            metavar="FILE",
+            help=(
+                "Start from this transform from fixed to moving points: a file of ANTs, elastix, Greedy, 3D "
+                "Slicer or SimpleITK, or a folder that `register` wrote. Given several times, the first one "
+                "is applied to the points first."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -170,11 +184,13 @@ def register(  # noqa: PLR0913 - one for each option
         display.say("starting")
         from napari_shapereg.cli.settings import chosen_settings
         from napari_shapereg.registration.folder import check_folder
+        from napari_shapereg.transforms import read_transform
         from napari_shapereg.volumes import read_labels
 
         settings = chosen_settings(preset, settings_file, options)
         check_folder(output.folder, overwrite=output.overwrite)
         display.say("reading")
-        outcome = run(read_labels(moving), read_labels(fixed), settings, output, display)
+        start = [read_transform(transform_file(path, FIXED_TO_MOVING, "images")) for path in initial or ()]
+        outcome = run(read_labels(moving), read_labels(fixed), settings, output, display, start or None)
     print_outcome(outcome, json=json, quiet=quiet)
     raise typer.Exit(outcome.exit_code)

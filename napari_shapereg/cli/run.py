@@ -16,8 +16,10 @@ from napari_shapereg.cli.progress import clock
 from napari_shapereg.cli.tables import print_files, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import SimpleITK as sitk
 
     from napari_shapereg.cli.progress import Display
     from napari_shapereg.registration import RegistrationResult, RegistrationSettings
@@ -66,7 +68,12 @@ class Outcome:
 
 
 def run(
-    moving: LabelVolume, fixed: LabelVolume, settings: RegistrationSettings, output: Output, display: Display
+    moving: LabelVolume,
+    fixed: LabelVolume,
+    settings: RegistrationSettings,
+    output: Output,
+    display: Display,
+    initial: Sequence[sitk.Transform] | None = None,
 ) -> Outcome:
     """Register, and write the result.
 
@@ -83,7 +90,7 @@ def run(
 
     display.say("preparing")
     with naming_both(moving.source, fixed.source):
-        registration = Registration(moving, fixed, settings)
+        registration = Registration(moving, fixed, settings, initial)
     with Interruption(registration.cancel) as interruption:
         for state in registration:
             display.show(state)

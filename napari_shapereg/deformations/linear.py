@@ -42,6 +42,11 @@ class AffineMap:
         mapped: NDArray[np.float64] = points @ self.matrix.T + self.translation
         return mapped
 
+    def after(self, first: AffineMap) -> AffineMap:
+        """Return the composition x ↦ self(first(x))."""
+        matrix = np.einsum("ij,jk->ik", self.matrix, first.matrix)
+        return AffineMap(matrix, self.apply(first.translation[None])[0])
+
     def inverse(self) -> AffineMap:
         """Return the map from the image of this one back to its points."""
         matrix = np.linalg.inv(self.matrix).astype(np.float64)

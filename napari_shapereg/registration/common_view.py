@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
 
 
-def cropped_shapes(shapes: Shapes, affine: AffineMap, moving: ImageGrid, fixed: ImageGrid) -> Shapes:
+def cropped_shapes(
+    shapes: Shapes, affine: AffineMap, back: AffineMap, moving: ImageGrid, fixed: ImageGrid
+) -> Shapes:
     """Leave out of both shapes what the other image does not show.
 
     Parameters
@@ -26,7 +28,9 @@ def cropped_shapes(shapes: Shapes, affine: AffineMap, moving: ImageGrid, fixed: 
     shapes : Shapes
         LPS mm.
     affine : AffineMap
-        Moving → fixed points.
+        From the points of the moving shape to the fixed space.
+    back : AffineMap
+        From the points of the fixed shape to the space of the moving image.
     moving, fixed : ImageGrid
         Their borders are where the shapes are cut off.
 
@@ -35,7 +39,6 @@ def cropped_shapes(shapes: Shapes, affine: AffineMap, moving: ImageGrid, fixed: 
     Shapes
         Of unit mass again. A label of which nothing would be left stays whole.
     """
-    back = affine.inverse()
     return Shapes(
         shapes.weights,
         {k: _cropped(measure, affine, fixed) for k, measure in shapes.sources.items()},

@@ -14,8 +14,11 @@ from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
 from napari_shapereg.registration.common_view import cropped_shapes, view
+from napari_shapereg.registration.initial import initial_map
 from napari_shapereg.registration.level import descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps, refining_steps
+from napari_shapereg.registration.momentum_plan import annealed_fidelities, laid, momenta_for
+from napari_shapereg.registration.momentum_stage import momentum_steps, scaled_objective
 from napari_shapereg.registration.plan import (
     chosen_fidelity,
     in_frame,
@@ -41,7 +44,9 @@ if TYPE_CHECKING:
 
     from napari_shapereg.deformations import Lattice, LinearKind
     from napari_shapereg.fidelities import Fidelity
+    from napari_shapereg.registration.initial import Initial
     from napari_shapereg.registration.linear_stage import LinearStep
+    from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.plan import Lengths, PlannedLevel
     from napari_shapereg.registration.settings import Preset
     from napari_shapereg.registration.shapes import Shapes
@@ -58,6 +63,7 @@ def register(
     preset: Preset = "balanced",
     *,
     settings: RegistrationSettings | None = None,
+    initial: Initial | None = None,
 ) -> RegistrationResult:
     """Register one label volume onto another.
 
@@ -69,6 +75,10 @@ def register(
         Used where no settings are given.
     settings : RegistrationSettings, optional
         Everything a registration can be told.
+    initial : path, SimpleITK.Transform or sequence of them, optional
+        A map from fixed to moving points to start from, of any tool whose files `read_transform` reads; of
+        several the first one is applied to points first. The result's transforms contain it. With
+        ``linear="none"`` in the settings the flow follows it at once.
 
     Returns
     -------
@@ -79,11 +89,12 @@ def register(
     Raises
     ------
     InputError
-        A volume cannot be used, the volumes do not have the labels asked for, or there is no such preset.
+        A volume or the initial map cannot be used, the volumes do not have the labels asked for, or there is
+        no such preset.
     EngineError
         The engine or the device does not work here.
     """
-    registration = iter_registration(moving, fixed, preset, settings=settings)
+    registration = iter_registration(moving, fixed, preset, settings=settings, initial=initial)
     for _ in registration:
         pass
     return registration.result()
@@ -95,9 +106,10 @@ def iter_registration(
     preset: Preset = "balanced",
     *,
     settings: RegistrationSettings | None = None,
+    initial: Initial | None = None,
 ) -> Registration:
     """Return a registration to be iterated; the parameters and errors are those of `register`."""
-    return Registration(moving, fixed, settings or RegistrationSettings.preset(preset))
+    return Registration(moving, fixed, settings or RegistrationSettings.preset(preset), initial)
 
 
 class Registration:
@@ -109,6 +121,8 @@ class Registration:
         The label volume to move, and the one to move it onto.
     settings : RegistrationSettings
         Everything a registration can be told.
+    initial : path, SimpleITK.Transform or sequence of them, optional
+        See `register`.
 
     Raises
     ------
@@ -116,17 +130,21 @@ class Registration:
         See `register`.
     """
 
-    def __init__(self, moving: Labels, fixed: Labels, settings: RegistrationSettings) -> None:
+    def __init__(
+        self, moving: Labels, fixed: Labels, settings: RegistrationSettings, initial: Initial | None = None
+    ) -> None:
         self._began = time.perf_counter()
         self.settings = settings
         self.moving, self.fixed = read_labels(moving), read_labels(fixed)
         self.labels = shared_labels(self.moving, self.fixed, settings)
+        self._initial = None if initial is None else initial_map(initial, self.moving, self.fixed)
         self.device = resolve_device(settings.device)
         self.engine = get_engine(settings.engine, self.device).name
         self._status = Status.CONVERGED
         self._history: list[RegistrationState] = []
         self._affine = AffineMap.identity()
         self._field: tuple[Lattice, Tensor] | None = None
+        self._momenta: Momenta | None = None
         self._cancelled = False
         self._finished = False
         self._states = self._run()
@@ -154,8 +172,9 @@ class Registration:
             moving=self.moving,
             fixed=self.fixed,
             labels=self.labels,
+            initial=self._initial,
             linear=self._affine,
-            field=self._field,
+            field=self._momenta.field() if self._momenta else self._field,
             status=self._status if self._finished else Status.CANCELLED,
             settings=self.settings,
             history=tuple(self._history),
@@ -175,11 +194,13 @@ class Registration:
             points=measures.points,
             kind=measures.kind,
             device=self.device,
+            initial=self._initial,
         )
-        if settings.linear != "none":
-            yield from self._run_linear(shapes, settings.linear)
-        if self._status is not Status.DIVERGED and (settings.measures or settings.voxels):
-            yield from self._run_flow(self._shared(shapes))
+        if settings.linear_model != "none":
+            yield from self._run_linear(shapes, settings.linear_model)
+        if self._status is not Status.DIVERGED and settings.flow_model != "none":
+            run = self._run_flow if settings.flow_model == "lattice" else self._run_momenta
+            yield from run(self._shared(shapes))
         self._finished = True
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
@@ -216,11 +237,17 @@ class Registration:
         self._affine = model.affine_map(model.identity())
         return refining_steps(model, self._shared(shapes), kind, loss)
 
+    @property
+    def _back(self) -> AffineMap:
+        """From fixed points to those of the moving image, as far as it is linear."""
+        whole = self._affine.after(self._initial.linear) if self._initial else self._affine
+        return whole.inverse()
+
     def _shared(self, shapes: Shapes) -> Shapes:
         """Return what is compared: where the overlap is partial, only what both images show."""
         if self.settings.overlap == "full":
             return shapes
-        return cropped_shapes(shapes, self._affine, self.moving.grid, self.fixed.grid)
+        return cropped_shapes(shapes, self._affine, self._back, self.moving.grid, self.fixed.grid)
 
     def _run_flow(self, shapes: Shapes) -> Iterator[RegistrationState]:
         object_radius = radius(pooled(shapes.targets, shapes.weights))
@@ -236,6 +263,37 @@ class Registration:
                 return
             done += share
 
+    def _run_momenta(self, shapes: Shapes) -> Iterator[RegistrationState]:
+        settings, object_radius = self.settings, radius(pooled(shapes.targets, shapes.weights))
+        shapes = laid(shapes, self._affine)
+        self._momenta = momenta_for(shapes, self.fixed.grid.direction, object_radius, settings)
+        losses = annealed_fidelities(settings, object_radius)
+        before = {label: measure.points for label, measure in shapes.sources.items()}
+        for level, loss in enumerate(losses):
+            objective = scaled_objective(self._momenta.model, shapes, loss, object_radius, settings)
+            self._status = Status.MAX_STEPS
+            for number, step in enumerate(momentum_steps(objective, self._momenta.parameters, settings), 1):
+                if not math.isfinite(step.cost):
+                    self._status = Status.DIVERGED
+                    return
+                self._momenta = replace(self._momenta, parameters=step.parameters)
+                done = (level + number / settings.momenta.max_steps) / len(losses)
+                yield RegistrationState(
+                    stage="measures",
+                    level=level,
+                    iteration=len(self._history) + 1,
+                    objective=step.cost,
+                    fidelity=step.fidelity,
+                    energy=step.energy,
+                    points=step.points,
+                    arrows={label: step.points[label] - before[label] for label in self.labels},
+                    seconds=time.perf_counter() - self._began,
+                    progress=min(1.0, LINEAR_SHARE + (1 - LINEAR_SHARE) * done),
+                )
+                before = dict(step.points)
+                if step.last:
+                    self._status = Status.CONVERGED
+
     def _levels(self, framed: Shapes, lattice: Lattice, lengths: Lengths) -> Iterator[PlannedLevel]:
         settings = self.settings
         if settings.measures:
@@ -243,7 +301,10 @@ class Registration:
         if settings.voxels:
             still = AffineMap.identity()
             fractions = Fractions(
-                {k: label_fractions(self.moving, k, self._affine, lattice, self.device) for k in self.labels},
+                {
+                    k: label_fractions(self.moving, k, self._affine, lattice, self.device, self._initial)
+                    for k in self.labels
+                },
                 {k: label_fractions(self.fixed, k, still, lattice, self.device) for k in self.labels},
             )
             if settings.overlap == "partial":
@@ -253,7 +314,7 @@ class Registration:
     def _seen_by_both(self, fractions: Fractions, lattice: Lattice) -> Fractions:
         like = next(iter(fractions.fixed.values()))
         in_fixed = view(self.fixed.grid, AffineMap.identity(), lattice, like)
-        in_moving = view(self.moving.grid, self._affine.inverse(), lattice, like)
+        in_moving = view(self.moving.grid, self._back, lattice, like)
         return Fractions(
             {label: image * in_fixed for label, image in fractions.moving.items()},
             {label: image * in_moving for label, image in fractions.fixed.items()},

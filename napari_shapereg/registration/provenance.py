@@ -8,8 +8,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import SimpleITK as sitk
+
+from napari_shapereg.transforms import chain
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_shapereg.volumes import LabelVolume
 
 PACKAGES = ("napari-shapereg", "torch", "SimpleITK", "numpy", "numba", "pykeops")
@@ -38,3 +43,22 @@ def describe_volume(volume: LabelVolume) -> dict[str, Any]:
         "labels": list(volume.labels),
         "sha256_of_voxels_and_geometry": digest.hexdigest(),
     }
+
+
+def describe_transform(transform: sitk.Transform) -> dict[str, Any]:
+    """Return the members of a transform, the first applied first, and a hash of their numbers."""
+    flat = chain(transform)
+    digest, names = hashlib.sha256(), []
+    for number in reversed(range(flat.GetNumberOfTransforms())):
+        member = flat.GetNthTransform(number)
+        names.append(member.GetName())
+        digest.update(repr((member.GetName(), member.GetFixedParameters())).encode())
+        digest.update(_numbers(member).data)
+    return {"members": names, "sha256_of_parameters": digest.hexdigest()}
+
+
+def _numbers(transform: sitk.Transform) -> NDArray[np.float64]:
+    if isinstance(transform, sitk.DisplacementFieldTransform):
+        # As Python numbers the parameters of a field would take ten times its memory.
+        return np.ascontiguousarray(sitk.GetArrayViewFromImage(transform.GetDisplacementField()))
+    return np.asarray(transform.GetParameters(), dtype=np.float64)

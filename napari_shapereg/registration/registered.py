@@ -46,7 +46,7 @@ class RegisteredPair(ABC):
     @property
     @abstractmethod
     def affine(self) -> AffineMap:
-        """A of the linear stage, moving → fixed, LPS mm."""
+        """The linear part of the map, moving → fixed, LPS mm: of the initial map and the linear stage."""
 
     @property
     @abstractmethod

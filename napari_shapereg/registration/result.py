@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_shapereg.deformations import LatticeFlow
 from napari_shapereg.quality import concerns, write_jacobian
 from napari_shapereg.registration.folder import complete_folder
-from napari_shapereg.registration.provenance import describe_volume, versions
+from napari_shapereg.registration.provenance import describe_transform, describe_volume, versions
 from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.transforms import (
     affine_transform,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.deformations import AffineMap, Lattice
+    from napari_shapereg.registration.initial import InitialMap
     from napari_shapereg.registration.state import RegistrationState, Status
 
 
@@ -40,8 +41,10 @@ class RegistrationResult(RegisteredPair):
     ----------
     moving, fixed, labels, settings
         See `RegisteredPair`.
+    initial : InitialMap or None
+        T₀, fixed → moving, where the run started.
     linear : AffineMap
-        A of the linear stage, moving → fixed, LPS mm.
+        A of the linear stage, LPS mm, from the moving volume as `initial` poses it to the fixed one.
     field : (Lattice, (3, z, y, x) Tensor) or None
         u of the flow, φ⁻¹ = id + u, in the frame of its lattice; None where no flow was fitted.
     status : Status
@@ -54,6 +57,7 @@ class RegistrationResult(RegisteredPair):
         From the reading of the volumes to the end of the run.
     """
 
+    initial: InitialMap | None
     linear: AffineMap
     field: tuple[Lattice, Tensor] | None
     status: Status
@@ -62,30 +66,38 @@ class RegistrationResult(RegisteredPair):
     device: str
     seconds: float
 
-    @property
+    @cached_property
     def affine(self) -> AffineMap:
         """See `RegisteredPair`."""
-        return self.linear
+        return self.linear.after(self.initial.linear) if self.initial else self.linear
 
     @cached_property
     def transform(self) -> sitk.CompositeTransform:
         """See `RegisteredPair`."""
-        back = self.affine.inverse()
-        members: list[sitk.Transform] = [affine_transform(back.matrix, back.translation)]
-        if self.field:
-            lattice, displacement = self.field
-            members.insert(0, displacement_transform(lattice.vectors_to_physical(displacement), lattice.grid))
-        return chain(*members)
+        members = [*self._flow(inverse=False), _as_transform(self._after_bends.inverse())]
+        return chain(*members, self._bends.forward) if self._bends else chain(*members)
 
     @cached_property
     def inverse_transform(self) -> sitk.CompositeTransform:
         """See `RegisteredPair`."""
-        members: list[sitk.Transform] = [affine_transform(self.affine.matrix, self.affine.translation)]
-        if self.field:
-            lattice, displacement = self.field
-            inverse = LatticeFlow(lattice).inverse(displacement)
-            members.append(displacement_transform(lattice.vectors_to_physical(inverse), lattice.grid))
-        return chain(*members)
+        members = [_as_transform(self._after_bends), *self._flow(inverse=True)]
+        return chain(self._bends.backward, *members) if self._bends else chain(*members)
+
+    @property
+    def _bends(self) -> InitialMap | None:
+        """The initial map where it is not linear; else `affine` contains it."""
+        return None if self.initial is None or self.initial.is_linear else self.initial
+
+    @property
+    def _after_bends(self) -> AffineMap:
+        return self.linear if self._bends else self.affine
+
+    def _flow(self, *, inverse: bool) -> list[sitk.Transform]:
+        if self.field is None:
+            return []
+        lattice, displacement = self.field
+        moves = LatticeFlow(lattice).inverse(displacement) if inverse else displacement
+        return [displacement_transform(lattice.vectors_to_physical(moves), lattice.grid)]
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -106,12 +118,17 @@ class RegistrationResult(RegisteredPair):
                 }
                 for state in self.history
             ],
+            "affine": {
+                "matrix": self.affine.matrix.tolist(),
+                "translation": self.affine.translation.tolist(),
+            },
             "provenance": {
                 "versions": versions(),
                 "engine": self.engine,
                 "device": self.device,
                 "moving": describe_volume(self.moving),
                 "fixed": describe_volume(self.fixed),
+                "initial": describe_transform(self.initial.forward) if self.initial else None,
             },
         }
 
@@ -168,3 +185,7 @@ class RegistrationResult(RegisteredPair):
 def _write_json(values: dict[str, Any], path: Path) -> None:
     text = json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def _as_transform(affine: AffineMap) -> sitk.Transform:
+    return affine_transform(affine.matrix, affine.translation)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from napari_shapereg.deformations import AffineMap
 from napari_shapereg.errors import InputError
@@ -22,6 +21,8 @@ from napari_shapereg.volumes.files import naming, reason
 
 if TYPE_CHECKING:
     import os
+
+    import SimpleITK as sitk
 
     from napari_shapereg.volumes.readers import LabelSource
 
@@ -64,10 +65,8 @@ class SavedResult(RegisteredPair):
     @cached_property
     def affine(self) -> AffineMap:
         """See `RegisteredPair`."""
-        chained = sitk.CompositeTransform(self.inverse_transform)
-        # ITK applies the last one first.
-        first = sitk.AffineTransform(chained.GetNthTransform(chained.GetNumberOfTransforms() - 1))
-        return AffineMap(np.reshape(first.GetMatrix(), (3, 3)), np.asarray(first.GetTranslation()))
+        stated = self.recorded["affine"]
+        return AffineMap(np.asarray(stated["matrix"]), np.asarray(stated["translation"]))
 
 
 def read_result(

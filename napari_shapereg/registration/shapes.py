@@ -13,6 +13,7 @@ from napari_shapereg.measures import Measure, coarsen, measure_from_labels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_shapereg.registration.initial import InitialMap
     from napari_shapereg.registration.settings import RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
@@ -94,6 +95,7 @@ def shapes_from_volumes(
     points: int,
     kind: Literal["voxel", "surface"] = "voxel",
     device: torch.device,
+    initial: InitialMap | None = None,
 ) -> Shapes:
     """Turn the labels of two volumes into coarse measures of unit mass.
 
@@ -111,19 +113,29 @@ def shapes_from_volumes(
         Of the measures; surfaces have normals.
     device : torch.device
         Where the measures lie; they are float32.
+    initial : InitialMap, optional
+        Carries the moving shape beforehand.
     """
     total = sum(label_weights.get(label, 1.0) for label in labels)
     return Shapes(
         weights={label: label_weights.get(label, 1.0) / total for label in labels},
-        sources={label: _coarse(moving, label, kind, points, device) for label in labels},
+        sources={label: _coarse(moving, label, kind, points, device, initial) for label in labels},
         targets={label: _coarse(fixed, label, kind, points, device) for label in labels},
     )
 
 
 def _coarse(
-    volume: LabelVolume, label: int, kind: Literal["voxel", "surface"], points: int, device: torch.device
+    volume: LabelVolume,
+    label: int,
+    kind: Literal["voxel", "surface"],
+    points: int,
+    device: torch.device,
+    initial: InitialMap | None = None,
 ) -> Measure:
-    return _merged(measure_from_labels(volume, label, kind).normalized(), points).to(device=device)
+    measure = measure_from_labels(volume, label, kind)
+    if initial is not None:
+        measure = initial.carry_measure(measure)
+    return _merged(measure.normalized(), points).to(device=device)
 
 
 def _merged(measure: Measure, points: int) -> Measure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_shapereg.transforms.containers import affine_transform, chain, displacement_transform
 from napari_shapereg.transforms.dense import write_displacement
 from napari_shapereg.transforms.files import read_transform, write_transform
+from napari_shapereg.transforms.inversion import inverse_of
 from napari_shapereg.transforms.point_sets import Cells, PointSet
 from napari_shapereg.transforms.points import transform_points
 from napari_shapereg.transforms.points_io import read_points, write_arrows, write_points
@@ -16,6 +17,7 @@ __all__ = [
     "affine_transform",
     "chain",
     "displacement_transform",
+    "inverse_of",
     "read_points",
     "read_transform",
     "resample_image",
