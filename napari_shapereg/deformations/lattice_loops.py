@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_shapereg.reductions.numba_compile import compiled
+from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_threads import for_rows
 from napari_shapereg.reductions.threads import loop_threads
 
@@ -183,29 +183,40 @@ def _laplacian(field: Array, out: Array, slabs: tuple[int, int]) -> None:
 
 @compiled
 def _largest_slope(shift: Array, squares: Array, slabs: tuple[int, int]) -> None:
-    channels, depth, height, width = shift.shape
+    _, depth, height, width = shift.shape
     for z in range(slabs[0], min(slabs[1], depth - 1)):
         largest = squares[z]
         for y in range(height - 1):
             for x in range(width - 1):
-                total = shift.dtype.type(0)
-                for axis in range(3):
-                    steepest = shift.dtype.type(0)
-                    for corner in range(4):
-                        low, high = corner & 1, corner >> 1
-                        if axis == 0:
-                            k, j, i, kk, jj, ii = z + low, y + high, x, z + low, y + high, x + 1
-                        elif axis == 1:
-                            k, j, i, kk, jj, ii = z + low, y, x + high, z + low, y + 1, x + high
-                        else:
-                            k, j, i, kk, jj, ii = z, y + low, x + high, z + 1, y + low, x + high
-                        square = shift.dtype.type(0)
-                        for c in range(channels):
-                            square += (shift[c, kk, jj, ii] - shift[c, k, j, i]) ** 2
-                        steepest = max(steepest, square)
-                    total += steepest
-                largest = max(largest, total)
+                along_x = max(
+                    _edge(shift, z, y, x, 0, 0, 1),
+                    _edge(shift, z, y + 1, x, 0, 0, 1),
+                    _edge(shift, z + 1, y, x, 0, 0, 1),
+                    _edge(shift, z + 1, y + 1, x, 0, 0, 1),
+                )
+                along_y = max(
+                    _edge(shift, z, y, x, 0, 1, 0),
+                    _edge(shift, z, y, x + 1, 0, 1, 0),
+                    _edge(shift, z + 1, y, x, 0, 1, 0),
+                    _edge(shift, z + 1, y, x + 1, 0, 1, 0),
+                )
+                along_z = max(
+                    _edge(shift, z, y, x, 1, 0, 0),
+                    _edge(shift, z, y, x + 1, 1, 0, 0),
+                    _edge(shift, z, y + 1, x, 1, 0, 0),
+                    _edge(shift, z, y + 1, x + 1, 1, 0, 0),
+                )
+                largest = max(largest, along_x + along_y + along_z)
         squares[z] = largest
+
+
+@merged
+def _edge(shift: Array, z: int, y: int, x: int, dz: int, dy: int, dx: int) -> np.floating:
+    """Return the squared length of the difference along one edge of a cell."""
+    a = shift[0, z + dz, y + dy, x + dx] - shift[0, z, y, x]
+    b = shift[1, z + dz, y + dy, x + dx] - shift[1, z, y, x]
+    c = shift[2, z + dz, y + dy, x + dx] - shift[2, z, y, x]
+    return a * a + b * b + c * c
 
 
 @compiled

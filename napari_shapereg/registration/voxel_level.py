@@ -102,7 +102,7 @@ class VoxelLevel:
             fidelity += share * float((difference[0] * (near / 2 + far)).sum())
             boundary_pull(warped[0], near + far, share, pull, curvature)
         if self.regularity > 0:
-            pull += self.regularity * laplacian(displacement / pitch)
+            pull.add_(laplacian(displacement), alpha=self.regularity / pitch)
             curvature += self.regularity * LAPLACIAN_DIAGONAL
         fidelity *= pitch**3
         energy = float(self.flow.energy(displacement))

@@ -37,12 +37,23 @@ PRODUCTS = {
         lambda c: np.exp((c - 1) / 0.49),
     ),
 }
-LOSSES = {
-    **{name: loss for name, (loss, _, _) in PRODUCTS.items()},
-    "Sinkhorn": PositionAndNormal(SinkhornDivergence(6.0, **CONVERGED), 5.0),
-    "unbalanced": PositionAndNormal(SinkhornDivergence(6.0, 1, 9.0, **CONVERGED), 5.0),
-    "Hausdorff": PositionAndNormal(HausdorffDivergence(6.0), 5.0),
-}
+
+
+def losses(unit):
+    """Of lengths in a unit of length, in mm."""
+    return {
+        "currents": Currents(LaplacianKernel(6.0 * unit)),
+        "unoriented": UnorientedVarifold(GaussianKernel(6.0 * unit)),
+        "oriented": OrientedVarifold(6.0 * unit, 0.7),
+        "Sinkhorn": PositionAndNormal(SinkhornDivergence(6.0 * unit, **CONVERGED), 5.0 * unit),
+        "unbalanced": PositionAndNormal(
+            SinkhornDivergence(6.0 * unit, 1, 9.0 * unit, **CONVERGED), 5.0 * unit
+        ),
+        "Hausdorff": PositionAndNormal(HausdorffDivergence(6.0 * unit), 5.0 * unit),
+    }
+
+
+LOSSES = losses(1.0)
 
 
 @pytest.fixture
@@ -138,6 +149,18 @@ def test_the_same_after_a_rigid_motion_of_both(name, seed):
     moved = [Measure(m.points @ motion.T + 17.0, m.weights, m.normals @ motion.T) for m in (alpha, beta)]
     value = float(LOSSES[name](alpha, beta))
     assert float(LOSSES[name](*moved)) == pytest.approx(value, rel=1e-7, abs=1e-9)
+
+
+@every_loss
+@few
+@given(seed=seeds, unit=st.floats(0.01, 100))
+def test_scales_with_the_unit_of_length(name, seed, unit):
+    alpha, beta = surfaces(seed)
+    larger = [dataclasses.replace(m, points=m.points * unit) for m in (alpha, beta)]
+    # Kernels have no unit; the cost of transport has that of length^p.
+    power = {"Sinkhorn": 2, "unbalanced": 1, "Hausdorff": 2}.get(name, 0)
+    value = float(losses(unit)[name](*larger)) / unit**power
+    assert value == pytest.approx(float(LOSSES[name](alpha, beta)), rel=1e-6, abs=1e-9)
 
 
 @every_loss
