@@ -11,8 +11,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 demo: $(VENV)/demo.stamp
 	$(BIN)/shapereg demo -o demo_output
 
+# Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
 test: lint libraries docs
-	.ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
