@@ -13,6 +13,7 @@ from napari_shapereg.fidelities.fidelity import Fidelity
 from napari_shapereg.fidelities.pairing import pairing
 from napari_shapereg.reductions.differentiable import kernel_sum
 from napari_shapereg.reductions.kernels import EnergyKernel, Kernel
+from napari_shapereg.reductions.selection import is_approximate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,9 +54,22 @@ class KernelNorm(Fidelity):
             )
 
     def _value(self, source: Measure, target: Measure) -> Tensor:
+        if is_approximate(self.engine, source.points, target.points):
+            return self._value_of_difference(source, target)
         cross = pairing(source.weights, self._sum(source.points, target))
         value = self._half_square(source) + self._fixed_half_square(target) - cross
         return value.to(source.dtype)
+
+    def _value_of_difference(self, source: Measure, target: Measure) -> Tensor:
+        """Return the norm from one sum of α - β, whose precision is that of the difference.
+
+        Near a match the three terms are large and all but cancel: each of them to a precision would leave
+        nothing of it. Exact sums can afford the terms, the last of which they know already.
+        """
+        points, weights = _difference(source, target)
+        potential = kernel_sum(self.kernel, points, points.detach(), weights.detach(), engine=self.engine)
+        whole = pairing(weights, potential)
+        return (whole - whole.detach() / 2).to(source.dtype)
 
     def _half_square(self, measure: Measure) -> Tensor:
         """Return ½⟨α, k ⋆ α⟩ with its first derivatives, from a single sum over pairs."""
@@ -75,9 +89,7 @@ class KernelNorm(Fidelity):
         return known.value
 
     def _potential(self, points: Tensor, source: Measure, target: Measure) -> Tensor:
-        # α - β as one set of signed points.
-        positions = torch.cat((source.points, target.points))
-        weights = torch.cat((source.weights, -target.weights))
+        positions, weights = _difference(source, target)
         return kernel_sum(self.kernel, points, positions, weights, engine=self.engine)
 
     def _sum(self, points: Tensor, measure: Measure) -> Tensor:
@@ -100,6 +112,12 @@ class EnergyDistance(KernelNorm):
     """
 
     kernel: Kernel = field(default=EnergyKernel(), init=False, repr=False)
+
+
+def _difference(source: Measure, target: Measure) -> tuple[Tensor, Tensor]:
+    """Return α - β as one set of points with signed weights."""
+    points = torch.cat((source.points, target.points))
+    return points, torch.cat((source.weights, -target.weights))
 
 
 class _Square(NamedTuple):

@@ -59,7 +59,9 @@ def _date_by_all_sources(dispatcher: Code) -> None:
     """
     file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if file is not None:
-        sources = sorted(Path(__file__).parent.glob("numba_*.py"))
+        sources = sorted(Path(__file__).parent.glob("numba_*.py")) + sorted(
+            Path(__file__).parent.glob("tree_*.py")
+        )
         stamps = tuple((source.name, source.stat().st_mtime_ns) for source in sources)
         file._source_stamp = (file._source_stamp, stamps)  # noqa: SLF001
 

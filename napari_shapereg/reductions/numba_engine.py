@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _LOG2_E = math.log2(math.e)
 _LN_2 = math.log(2)
-_LIMITS = {
+LIMITS = {
     torch.float32: Limits(np.float32(1e-30), np.float32(45), np.float32(100), np.float32(-1e30)),
     torch.float64: Limits(np.float64(1e-280), np.float64(75), np.float64(1000), np.float64(-1e30)),
 }
@@ -119,7 +119,7 @@ class NumbaEngine:
         frame = Frame(x, y)
         scale, rooted, slope_factor = _cost_units(epsilon, p)
         sources, targets = frame.columns(x, scale), frame.columns(y, scale)
-        weights, magnitude = _unit_weights(w)
+        weights, magnitude = unit_weights(w)
         # Potentials are shifted to 0, so that float32 keeps the digits of their differences.
         potentials = f.numpy().astype(np.float64)
         shift = potentials.max()
@@ -137,7 +137,7 @@ class NumbaEngine:
                 (column_heights, row_heights),
                 weights,
                 rooted,
-                _LIMITS[x.dtype],
+                LIMITS[x.dtype],
                 rows,
                 (values, slopes),
             )
@@ -157,8 +157,8 @@ class NumbaEngine:
         self, frame: Frame, kernel: ElementaryKernel, x: Tensor, y: Tensor, b: Tensor, slopes: Array | None
     ) -> Array:
         """Return the sums (N,) of one elementary kernel, and add their gradient to `slopes`."""
-        units, limits = _kernel_units(kernel, frame), _LIMITS[x.dtype]
-        weights, magnitude = _unit_weights(b)
+        units, limits = kernel_units(kernel, frame), LIMITS[x.dtype]
+        weights, magnitude = unit_weights(b)
         here, there = frame.columns(x, units.scale), frame.columns(y, units.scale)
         values = np.zeros(len(x))
 
@@ -179,7 +179,7 @@ class NumbaEngine:
         def between(rows: tuple[int, int], others: tuple[int, int]) -> None:
             symmetric_sums(units.profile, here, weights, limits, rows, others, values, slopes)
 
-        if _are_the_same(x, y) and len(x) >= _SYMMETRIC_FROM:
+        if are_the_same(x, y) and len(x) >= _SYMMETRIC_FROM:
             for_all_pairs(within, between, symmetric_groups(len(x)), self.threads)
         else:
             for_rows(across, len(x), len(y), self.threads)
@@ -192,7 +192,7 @@ class NumbaEngine:
         self, frame: Frame, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor, slopes: Array | None
     ) -> Array:
         """Return the softmin (N,), and add its gradient to `slopes`."""
-        limits = _LIMITS[x.dtype]
+        limits = LIMITS[x.dtype]
         # Columns without mass are left out: the loops know no infinity.
         present = torch.isfinite(h)
         if not present.any():
@@ -216,7 +216,7 @@ class NumbaEngine:
         return -epsilon * logarithms
 
 
-class _KernelUnits(NamedTuple):
+class KernelUnits(NamedTuple):
     """The kernel in compiled code, 1 / mm to its unit of length, and what its results are multiplied by."""
 
     profile: Profile
@@ -225,16 +225,17 @@ class _KernelUnits(NamedTuple):
     slope_factor: float
 
 
-def _kernel_units(kernel: ElementaryKernel, frame: Frame) -> _KernelUnits:
+def kernel_units(kernel: ElementaryKernel, frame: Frame) -> KernelUnits:
+    """Return what the loops call a kernel, and the units in which they do."""
     if isinstance(kernel, EnergyKernel):
-        return _KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius / 2, -1 / 2)
+        return KernelUnits(DistanceProfile(), 1 / frame.radius, -frame.radius / 2, -1 / 2)
     if isinstance(kernel, GaussianKernel):
         scale = math.sqrt(_LOG2_E / 2) / kernel.sigma
-        return _KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
+        return KernelUnits(GaussianProfile(), scale, 1.0, -1 / (scale * kernel.sigma**2))
     if isinstance(kernel, LaplacianKernel):
-        return _KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
+        return KernelUnits(LaplacianProfile(), _LOG2_E / (2 * kernel.sigma), 1.0, -1 / (2 * kernel.sigma))
     if isinstance(kernel, CauchyKernel):
-        return _KernelUnits(CauchyProfile(), 1 / kernel.sigma, 1.0, -2 / kernel.sigma)
+        return KernelUnits(CauchyProfile(), 1 / kernel.sigma, 1.0, -2 / kernel.sigma)
     raise unknown(kernel, NumbaEngine.name)
 
 
@@ -246,12 +247,13 @@ def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
     return scale, None, 1 / scale
 
 
-def _unit_weights(weights: Tensor) -> tuple[Array, float]:
+def unit_weights(weights: Tensor) -> tuple[Array, float]:
     """Return the weights divided by the largest magnitude among them, and that magnitude."""
     array = weights.numpy()
     magnitude = float(np.abs(array).max()) or 1.0
     return np.ascontiguousarray(array / array.dtype.type(magnitude)), magnitude
 
 
-def _are_the_same(x: Tensor, y: Tensor) -> bool:
+def are_the_same(x: Tensor, y: Tensor) -> bool:
+    """Tell whether two point sets are one piece of memory."""
     return x.data_ptr() == y.data_ptr() and x.shape == y.shape and x.stride() == y.stride()

@@ -14,12 +14,14 @@ from napari_shapereg.errors import EngineError, InputError, ShapeRegError
 from napari_shapereg.reductions.kernels import EnergyKernel
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_shapereg.reductions.engine import Engine
 
-ENGINES = ("torch", "numba", "keops")
+ENGINES = ("torch", "numba", "tree", "keops")
 
 # Types of torch devices on which an engine runs; the torch engine runs on all.
-_DEVICE_TYPES = {"numba": ("cpu",), "keops": ("cpu", "cuda")}
+_DEVICE_TYPES = {"numba": ("cpu",), "tree": ("cpu",), "keops": ("cpu", "cuda")}
 
 
 class EngineHealth(NamedTuple):
@@ -37,9 +39,15 @@ def get_engine(name: str | Engine, device: torch.device | str) -> Engine:
     Parameters
     ----------
     name
-        "torch", "numba", "keops", or "auto": on the CPU numba; on CUDA KeOps where pykeops is installed and
-        torch where it is not; on any other device torch. The rule looks at what is installed, not at what
-        works: an engine that fails raises. An engine is returned as it is.
+        "torch", "numba", "tree", "keops", or "auto": on the CPU tree; on CUDA KeOps where pykeops is
+        installed and torch where it is not; on any other device torch. The rule looks at what is installed,
+        not at what works: an engine that fails raises. An engine is returned as it is.
+
+        The tree engine is numba's exact one wherever that is as fast, so that it has no size below which it
+        should be avoided: its kernel sums are exact below 4,096 pairs for each point of both sets (8,192
+        points against 8,192), and beyond where a sample of the sum tells that a tree saves nothing; else they
+        are good to 1e-3 in L2. For exact sums of any size choose "numba", for another precision give
+        `TreeEngine(precision)`.
     device
         Where the tensors live.
 
@@ -70,6 +78,20 @@ def get_engine(name: str | Engine, device: torch.device | str) -> Engine:
             f"choose engine='auto' or engine='torch', or move the tensors."
         )
     return _load(chosen)
+
+
+def is_approximate(name: str | Engine, x: Tensor, y: Tensor) -> bool:
+    """Tell whether an engine may sum kernels between these points to a precision only.
+
+    Parameters
+    ----------
+    name
+        See `get_engine`. An engine without a method `approximates` is exact.
+    x, y
+        Points (N, D) and (M, D).
+    """
+    approximates = getattr(get_engine(name, x.device), "approximates", None)
+    return approximates is not None and approximates(x, y)
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
@@ -122,7 +144,7 @@ def engine_health() -> list[EngineHealth]:
 
 def _automatic(device_type: str) -> str:
     if device_type == "cpu":
-        return "numba"
+        return "tree"
     # KeOps does not support Windows, even where pykeops can be installed.
     if device_type == "cuda" and sys.platform != "win32" and importlib.util.find_spec("pykeops"):
         return "keops"
@@ -135,6 +157,10 @@ def _load(name: str) -> Engine:
         from napari_shapereg.reductions.numba_engine import NumbaEngine
 
         return NumbaEngine()
+    if name == "tree":
+        from napari_shapereg.reductions.tree_engine import TreeEngine
+
+        return TreeEngine()
     if name == "keops":
         from napari_shapereg.reductions.keops_engine import KeopsEngine
 

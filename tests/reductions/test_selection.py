@@ -11,7 +11,7 @@ import torch
 from napari_shapereg.errors import EngineError, InputError
 from napari_shapereg.reductions import selection
 from napari_shapereg.reductions.engine import Engine
-from napari_shapereg.reductions.selection import engine_health, get_engine, resolve_device
+from napari_shapereg.reductions.selection import engine_health, get_engine, is_approximate, resolve_device
 from napari_shapereg.reductions.torch_engine import TorchEngine
 
 
@@ -30,7 +30,7 @@ def pykeops_installed(monkeypatch):
 # ---------------------------------------------------------------------------------------------------- engines
 
 
-@pytest.mark.parametrize("name", ["torch", "numba"])
+@pytest.mark.parametrize("name", ["torch", "numba", "tree"])
 def test_an_engine_goes_by_its_name_and_keeps_the_protocol(name):
     engine = get_engine(name, "cpu")
     assert engine.name == name
@@ -42,15 +42,36 @@ def test_the_rule_of_auto(monkeypatch, pykeops_installed):
     monkeypatch.setattr(selection, "_load", lambda name: name)
     monkeypatch.setattr(sys, "platform", "linux")
     pykeops_installed(True)
-    assert get_engine("auto", "cpu") == "numba"
+    assert get_engine("auto", "cpu") == "tree"
     assert get_engine("auto", "cuda:1") == "keops"
     assert get_engine("auto", "mps") == "torch"
     pykeops_installed(False)
-    assert get_engine("auto", "cpu") == "numba"
+    assert get_engine("auto", "cpu") == "tree"
     assert get_engine("auto", "cuda") == "torch"
     pykeops_installed(True)
     monkeypatch.setattr(sys, "platform", "win32")
     assert get_engine("auto", "cuda") == "torch"
+
+
+@pytest.mark.parametrize(
+    ("engine", "rows", "columns", "dimension", "approximate"),
+    [
+        ("tree", 8192, 8192, 3, True),
+        ("tree", 8192, 8191, 3, False),
+        ("tree", 4200, 10**6, 3, True),
+        ("tree", 4000, 10**6, 3, False),
+        ("tree", 10**6, 10**6, 6, False),
+        ("auto", 8192, 8192, 1, True),
+        ("numba", 10**6, 10**6, 3, False),
+        ("torch", 10**6, 10**6, 3, False),
+    ],
+)
+def test_sums_are_approximate_where_a_tree_pays_and_nobody_asked_for_exact_ones(
+    engine, rows, columns, dimension, approximate
+):
+    # No memory behind them: their sizes decide.
+    x, y = torch.zeros(1, dimension).expand(rows, -1), torch.zeros(1, dimension).expand(columns, -1)
+    assert is_approximate(engine, x, y) == approximate
 
 
 def test_an_engine_is_taken_as_it_is():
@@ -59,11 +80,13 @@ def test_an_engine_is_taken_as_it_is():
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="no engine 'cupy'; choose one of torch, numba, keops or auto"):
+    with pytest.raises(InputError, match="no engine 'cupy'; choose one of torch, numba, tree, keops or auto"):
         get_engine("cupy", "cpu")
 
 
-@pytest.mark.parametrize(("name", "device"), [("numba", "cuda"), ("numba", "mps"), ("keops", "mps")])
+@pytest.mark.parametrize(
+    ("name", "device"), [("numba", "cuda"), ("numba", "mps"), ("tree", "cuda"), ("keops", "mps")]
+)
 def test_an_engine_on_a_device_that_it_does_not_know_is_refused(name, device):
     with pytest.raises(EngineError, match=f"The {name} engine runs on .* tensors are on {device}"):
         get_engine(name, device)
