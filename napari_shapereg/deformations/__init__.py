@@ -6,5 +6,17 @@ from napari_shapereg.deformations.deformation import Deformation
 from napari_shapereg.deformations.lattice import Lattice
 from napari_shapereg.deformations.lattice_flow import LatticeFlow
 from napari_shapereg.deformations.linear import AffineMap, LinearDeformation, LinearKind
+from napari_shapereg.deformations.shooting import ControlPoints, GeodesicShooting
+from napari_shapereg.deformations.stationary_velocity import StationaryVelocity
 
-__all__ = ["AffineMap", "Deformation", "Lattice", "LatticeFlow", "LinearDeformation", "LinearKind"]
+__all__ = [
+    "AffineMap",
+    "ControlPoints",
+    "Deformation",
+    "GeodesicShooting",
+    "Lattice",
+    "LatticeFlow",
+    "LinearDeformation",
+    "LinearKind",
+    "StationaryVelocity",
+]
