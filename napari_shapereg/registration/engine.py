@@ -17,6 +17,8 @@ from napari_shapereg.registration.common_view import cropped_shapes, view
 from napari_shapereg.registration.initial import initial_map
 from napari_shapereg.registration.level import descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps, refining_steps
+from napari_shapereg.registration.momentum_plan import annealed_fidelities, laid, momenta_for
+from napari_shapereg.registration.momentum_stage import momentum_steps, scaled_objective
 from napari_shapereg.registration.plan import (
     chosen_fidelity,
     in_frame,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from napari_shapereg.fidelities import Fidelity
     from napari_shapereg.registration.initial import Initial
     from napari_shapereg.registration.linear_stage import LinearStep
+    from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.plan import Lengths, PlannedLevel
     from napari_shapereg.registration.settings import Preset
     from napari_shapereg.registration.shapes import Shapes
@@ -141,6 +144,7 @@ class Registration:
         self._history: list[RegistrationState] = []
         self._affine = AffineMap.identity()
         self._field: tuple[Lattice, Tensor] | None = None
+        self._momenta: Momenta | None = None
         self._cancelled = False
         self._finished = False
         self._states = self._run()
@@ -170,13 +174,14 @@ class Registration:
             labels=self.labels,
             initial=self._initial,
             linear=self._affine,
-            field=self._field,
+            field=self._momenta.field() if self._momenta else self._field,
             status=self._status if self._finished else Status.CANCELLED,
             settings=self.settings,
             history=tuple(self._history),
             engine=self.engine,
             device=str(self.device),
             seconds=time.perf_counter() - self._began,
+            momenta=self._momenta,
         )
 
     def _run(self) -> Generator[RegistrationState]:
@@ -192,10 +197,11 @@ class Registration:
             device=self.device,
             initial=self._initial,
         )
-        if settings.linear != "none":
-            yield from self._run_linear(shapes, settings.linear)
-        if self._status is not Status.DIVERGED and (settings.measures or settings.voxels):
-            yield from self._run_flow(self._shared(shapes))
+        if settings.linear_model != "none":
+            yield from self._run_linear(shapes, settings.linear_model)
+        if self._status is not Status.DIVERGED and settings.flow_model != "none":
+            run = self._run_flow if settings.flow_model == "lattice" else self._run_momenta
+            yield from run(self._shared(shapes))
         self._finished = True
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
@@ -257,6 +263,37 @@ class Registration:
             if self._status is Status.DIVERGED:
                 return
             done += share
+
+    def _run_momenta(self, shapes: Shapes) -> Iterator[RegistrationState]:
+        settings, object_radius = self.settings, radius(pooled(shapes.targets, shapes.weights))
+        shapes = laid(shapes, self._affine)
+        self._momenta = momenta_for(shapes, self.fixed.grid.direction, object_radius, settings)
+        losses = annealed_fidelities(settings, object_radius)
+        before = {label: measure.points for label, measure in shapes.sources.items()}
+        for level, loss in enumerate(losses):
+            objective = scaled_objective(self._momenta.model, shapes, loss, object_radius, settings)
+            self._status = Status.CONVERGED
+            for number, step in enumerate(momentum_steps(objective, self._momenta.parameters, settings), 1):
+                if not math.isfinite(step.cost):
+                    self._status = Status.DIVERGED
+                    return
+                self._momenta = replace(self._momenta, parameters=step.parameters)
+                done = (level + number / settings.momenta.max_steps) / len(losses)
+                yield RegistrationState(
+                    stage="measures",
+                    level=level,
+                    iteration=len(self._history) + 1,
+                    objective=step.cost,
+                    fidelity=step.fidelity,
+                    energy=step.energy,
+                    points=step.points,
+                    arrows={label: step.points[label] - before[label] for label in self.labels},
+                    seconds=time.perf_counter() - self._began,
+                    progress=min(1.0, LINEAR_SHARE + (1 - LINEAR_SHARE) * done),
+                )
+                before = dict(step.points)
+                if number == settings.momenta.max_steps and not step.last:
+                    self._status = Status.MAX_STEPS
 
     def _levels(self, framed: Shapes, lattice: Lattice, lengths: Lengths) -> Iterator[PlannedLevel]:
         settings = self.settings

@@ -133,10 +133,10 @@ def measure_levels(
         yield PlannedLevel("measures", number, level)
 
 
-def chosen_fidelity(chosen: FidelitySettings, radius: float, engine: str) -> Fidelity:
-    """Return the fidelity that the settings name; `radius` is that of the object, mm."""
+def chosen_fidelity(chosen: FidelitySettings, radius: float, engine: str, *, factor: float = 1.0) -> Fidelity:
+    """Return the fidelity that the settings name, its length times a factor; `radius`: of the object, mm."""
     share = BLUR_IN_RADII if chosen.name in BLURRED else KERNEL_IN_RADII
-    length = chosen.length or share * radius
+    length = factor * (chosen.length or share * radius)
     return named_fidelity(chosen.name, length=length, p=chosen.p, reach=chosen.reach, engine=engine)
 
 

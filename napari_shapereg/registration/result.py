@@ -17,6 +17,7 @@ from napari_shapereg.transforms import (
     affine_transform,
     chain,
     displacement_transform,
+    write_arrows,
     write_displacement,
     write_transform,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_shapereg.deformations import AffineMap, Lattice
     from napari_shapereg.registration.initial import InitialMap
+    from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.state import RegistrationState, Status
 
 
@@ -55,6 +57,8 @@ class RegistrationResult(RegisteredPair):
         What did the work.
     seconds : float
         From the reading of the volumes to the end of the run.
+    momenta : Momenta or None
+        Of the models "lddmm" and "svf": what `field` was sampled from.
     """
 
     initial: InitialMap | None
@@ -65,6 +69,7 @@ class RegistrationResult(RegisteredPair):
     engine: str
     device: str
     seconds: float
+    momenta: Momenta | None = None
 
     @cached_property
     def affine(self) -> AffineMap:
@@ -118,6 +123,7 @@ class RegistrationResult(RegisteredPair):
                 }
                 for state in self.history
             ],
+            "momenta": self.momenta.to_dict() if self.momenta else None,
             "affine": {
                 "matrix": self.affine.matrix.tolist(),
                 "translation": self.affine.translation.tolist(),
@@ -142,6 +148,9 @@ class RegistrationResult(RegisteredPair):
         jacobian: bool = False,
     ) -> list[Path]:
         """Write the result into a folder, whole or not at all.
+
+        With the model "lddmm", ``momenta.csv`` holds the control points and their momenta at the start of the
+        geodesic, LPS mm.
 
         Parameters
         ----------
@@ -172,6 +181,8 @@ class RegistrationResult(RegisteredPair):
             write_labels(self.warped, place / "warped_labels.nii.gz")
             _write_json(self.metrics, place / "metrics.json")
             _write_json(self.settings.model_dump(mode="json"), place / "settings.json")
+            if self.momenta and (arrows := self.momenta.arrows()):
+                write_arrows(*arrows, place / "momenta.csv")
             if report:
                 self.write_report(place / "report.html")
             if displacement:

@@ -80,6 +80,30 @@ class VoxelSettings(_Frozen):
     )
 
 
+class MomentumSettings(_Frozen):
+    """The models "lddmm" and "svf": velocities of a mean of Gaussians, descended by L-BFGS."""
+
+    widths: tuple[Positive, ...] = Field(
+        default=(0.4, 0.15),
+        min_length=1,
+        description="Standard deviations of the Gaussians, in radii of the fixed object.",
+    )
+    regularity: float = Field(
+        default=3e-4,
+        ge=0,
+        description=(
+            "Weight of the energy (half the squared length of the path of maps, in squared radii) beside the "
+            "fidelity (as a share of what it is after the linear stage)."
+        ),
+    )
+    annealing: tuple[Positive, ...] = Field(
+        default=(4.0, 2.0, 1.0),
+        min_length=1,
+        description="Factors of the length of the fidelity, a level each; 'energy', without length, has one.",
+    )
+    max_steps: int = Field(default=60, gt=0, description="Steps at each level.")
+
+
 class RegistrationSettings(_Frozen):
     """How to register one label volume onto another.
 
@@ -103,8 +127,8 @@ class RegistrationSettings(_Frozen):
         default="auto",
         description=(
             "Whether the linear map turns left into right. 'auto' does so where the mirror image fits "
-            "clearly better, as a left knee on a right one, and the result says it; never where the overlap is "
-            "partial."
+            "clearly better, as a left knee on a right one, and the result says it; never where the overlap "
+            "is partial."
         ),
     )
     overlap: Literal["full", "partial"] = Field(
@@ -113,6 +137,17 @@ class RegistrationSettings(_Frozen):
             "'partial' where the border of an image cuts a shape off: the start is sought among all rigid "
             "poses, and what only one of the images shows is left out."
         ),
+    )
+    model: Literal["lattice", "svf", "lddmm", "rigid", "similarity", "affine"] = Field(
+        default="lattice",
+        description=(
+            "'lattice': greedy composition of smooth steps. 'svf': exponential of a stationary velocity "
+            "field. 'lddmm': geodesic shooting of momenta. The last two descend the fidelity of `measures`, "
+            "with the settings `momenta`. A linear one is fitted alone, whatever `linear` says."
+        ),
+    )
+    momenta: MomentumSettings = Field(
+        default=MomentumSettings(), description="Of the models 'svf' and 'lddmm'."
     )
     measures: MeasureSettings | None = Field(default=MeasureSettings(), description="None skips this stage.")
     voxels: VoxelSettings | None = Field(default=VoxelSettings(), description="None skips this stage.")
@@ -159,6 +194,26 @@ class RegistrationSettings(_Frozen):
             if name in OF_SURFACES and kind != "surface":
                 raise ValueError(f"{place} {name!r} compares normals: set measures.kind to 'surface'")
         return self
+
+    @property
+    def linear_model(self) -> Literal["none", "rigid", "similarity", "affine"]:
+        """The richest linear map that is fitted."""
+        match self.model:
+            case "rigid" | "similarity" | "affine":
+                return self.model
+            case _:
+                return self.linear
+
+    @property
+    def flow_model(self) -> Literal["none", "lattice", "svf", "lddmm"]:
+        """The model of the flow that follows the linear map."""
+        match self.model:
+            case "lattice":
+                return "lattice" if self.measures or self.voxels else "none"
+            case "svf" | "lddmm":
+                return self.model
+            case _:
+                return "none"
 
     @classmethod
     def preset(cls, name: Preset = "balanced") -> RegistrationSettings:

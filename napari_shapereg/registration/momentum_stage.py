@@ -1,0 +1,162 @@
+"""The flow of a model with momenta (LDDMM, stationary velocities): L-BFGS on regularisation and fidelity."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from napari_shapereg.measures import Measure
+from napari_shapereg.registration.quasi_newton import descended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
+
+    from napari_shapereg.deformations import Deformation
+    from napari_shapereg.fidelities import Fidelity
+    from napari_shapereg.registration.settings import RegistrationSettings
+    from napari_shapereg.registration.shapes import Shapes
+
+FIRST_STEP = 0.02
+"""Largest entry of the first step, in radii of the object."""
+PATIENCE = 3
+"""Steps over which the fall of the cost is judged: a single step of L-BFGS may be a poor one."""
+NORMAL_STEP = 0.01
+"""Half the distance, in radii, over which the turn of a surface is measured."""
+
+
+class MomentumStep(NamedTuple):
+    """One step: the parameters, the moving points carried, and the parts of the cost."""
+
+    parameters: Tensor
+    points: Mapping[int, Tensor]
+    cost: float
+    fidelity: float
+    energy: float
+    last: bool
+
+
+@dataclass(frozen=True, eq=False)
+class MomentumObjective:
+    """The cost Σ_l share_l d(φ(α_l), β_l) / d₀ + regularity · energy(φ) / r².
+
+    Both terms are pure numbers: d₀ is the fidelity where the stage starts, r the radius of the object.
+
+    Parameters
+    ----------
+    model : Deformation
+        φ, parameters to maps of LPS mm.
+    shapes : Shapes
+        Both shapes, linearly aligned, LPS mm.
+    loss : Fidelity
+        d.
+    radius : float
+        r, mm.
+    regularity : float
+        Weight of the energy.
+    scale : float
+        d₀.
+    """
+
+    model: Deformation
+    shapes: Shapes
+    loss: Fidelity
+    radius: float
+    regularity: float
+    scale: float
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """Return the cost, 0-d, differentiable."""
+        return self.fidelity(parameters) / self.scale + self.regularity * self.energy(parameters)
+
+    def energy(self, parameters: Tensor) -> Tensor:
+        """Return energy(φ) / r², 0-d."""
+        return self.model.energy(parameters) / self.radius**2
+
+    def fidelity(self, parameters: Tensor) -> Tensor:
+        """Return Σ_l share_l d(φ(α_l), β_l), 0-d, differentiable."""
+        values = [
+            share * self.loss(moved, self.shapes.targets[label])
+            for (label, share), moved in zip(
+                self.shapes.weights.items(), self.carried(parameters).values(), strict=True
+            )
+        ]
+        return torch.stack(values).sum()
+
+    def carried(self, parameters: Tensor) -> dict[int, Measure]:
+        """Carry the moving shape; weights stay, normals turn as the surface does."""
+        sources = self.shapes.sources
+        clouds = [_with_neighbours(measure, NORMAL_STEP * self.radius) for measure in sources.values()]
+        moved = torch.split(self.model.flow(parameters, torch.cat(clouds)), [len(cloud) for cloud in clouds])
+        return {
+            label: _from_neighbours(measure, cloud)
+            for (label, measure), cloud in zip(sources.items(), moved, strict=True)
+        }
+
+
+def scaled_objective(
+    model: Deformation, shapes: Shapes, loss: Fidelity, radius: float, settings: RegistrationSettings
+) -> MomentumObjective:
+    """Return the objective whose fidelity is 1 where the map is the identity."""
+    plain = MomentumObjective(model, shapes, loss, radius, settings.momenta.regularity, 1.0)
+    with torch.no_grad():
+        start = float(plain.fidelity(model.identity().to(next(iter(shapes.targets.values())).device)))
+    return replace(plain, scale=max(start, 1e-30))
+
+
+def momentum_steps(
+    objective: MomentumObjective, start: Tensor, settings: RegistrationSettings
+) -> Iterator[MomentumStep]:
+    """Lower the cost from given parameters.
+
+    Yields
+    ------
+    MomentumStep
+        Of falling cost, at most `settings.momenta.max_steps`. The last one lowers it by less than the
+        fraction `settings.tolerance` a step, over `PATIENCE` steps. A cost that is not a number is yielded as
+        it is.
+    """
+    costs: list[float] = []
+    run = descended(objective, start, FIRST_STEP * objective.radius)
+    for reached in itertools.islice(run, settings.momenta.max_steps):
+        with torch.no_grad():
+            points = {label: m.points for label, m in objective.carried(reached.parameters).items()}
+            energy = float(objective.energy(reached.parameters))
+        fidelity = (reached.cost - objective.regularity * energy) * objective.scale
+        costs.append(reached.cost)
+        last = len(costs) > PATIENCE and costs[-1] > costs[-1 - PATIENCE] * (
+            1 - PATIENCE * settings.tolerance
+        )
+        yield MomentumStep(reached.parameters, points, reached.cost, fidelity, energy, last)
+        if last:
+            return
+
+
+def _with_neighbours(measure: Measure, step: float) -> Tensor:
+    """Return the points, and where there are normals, points a step to each side along two tangents."""
+    if measure.normals is None:
+        return measure.points
+    first, second = _tangents(measure.normals)
+    offsets = [0 * first, step * first, -step * first, step * second, -step * second]
+    return torch.cat([measure.points + offset for offset in offsets])
+
+
+def _from_neighbours(measure: Measure, moved: Tensor) -> Measure:
+    if measure.normals is None:
+        return Measure(moved, measure.weights)
+    points, *sides = torch.split(moved, len(measure))
+    across = torch.linalg.cross(sides[0] - sides[1], sides[2] - sides[3])
+    lengths = torch.linalg.vector_norm(across, dim=1, keepdim=True).clamp_min(1e-12)
+    sizes = torch.linalg.vector_norm(measure.normals, dim=1, keepdim=True)
+    return Measure(points, measure.weights, across * (sizes / lengths))
+
+
+def _tangents(normals: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two unit vectors across each normal that make a right-handed frame with it."""
+    axis = torch.nn.functional.one_hot(normals.abs().argmin(dim=1), 3).to(normals)
+    first = torch.nn.functional.normalize(torch.linalg.cross(axis, normals), dim=1)
+    return first, torch.nn.functional.normalize(torch.linalg.cross(normals, first), dim=1)

@@ -1,0 +1,106 @@
+"""L-BFGS with backtracking, one step at a time, on tensors of any device."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from napari_shapereg.measures.sums import steady_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    Objective = Callable[[Tensor], Tensor]
+
+MEMORY = 8
+SUFFICIENT = 1e-4
+"""Share of the decrease that the slope promises which a step must reach (Armijo)."""
+HALVINGS = 20
+
+
+class Descended(NamedTuple):
+    """Parameters, their cost, and its gradient."""
+
+    parameters: Tensor
+    cost: float
+    slope: Tensor
+
+
+def descended(objective: Objective, parameters: Tensor, first_step: float) -> Iterator[Descended]:
+    """Lower a function step by step (Liu and Nocedal, "On the limited memory BFGS method", 1989).
+
+    Each step goes along the quasi-Newton direction, halved until the cost falls. (SciPy's and torch's own
+    cannot be left between two steps, and the latter takes seconds to import.)
+
+    Parameters
+    ----------
+    objective : callable
+        Parameters to a 0-d cost, differentiable.
+    parameters : Tensor
+        Where to start.
+    first_step : float
+        Largest entry of the first step, in units of the parameters.
+
+    Yields
+    ------
+    Descended
+        Of falling cost, without end until no step lowers it. A cost that is not a number is yielded as it is,
+        and is the last.
+    """
+    here = _evaluated(objective, parameters)
+    history: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
+    while True:
+        direction = _direction(here.slope, history, first_step)
+        promised = _inner(direction, here.slope)
+        if not promised < 0:
+            history.clear()
+            direction = _direction(here.slope, history, first_step)
+            promised = _inner(direction, here.slope)
+        length = 1.0
+        for _ in range(HALVINGS):
+            there = _evaluated(objective, here.parameters + length * direction)
+            if not there.cost > here.cost + SUFFICIENT * length * promised:
+                break
+            length /= 2
+        else:
+            return
+        yield there
+        if not there.cost < here.cost:
+            return
+        move, bend = there.parameters - here.parameters, there.slope - here.slope
+        if _inner(move, bend) > 0:
+            history.append((move, bend))
+        here = there
+
+
+def _evaluated(objective: Objective, parameters: Tensor) -> Descended:
+    leaf = parameters.detach().requires_grad_()
+    with torch.enable_grad():
+        cost = objective(leaf)
+        (slope,) = torch.autograd.grad(cost, leaf)
+    return Descended(leaf.detach(), float(cost.detach()), slope)
+
+
+def _direction(slope: Tensor, history: deque[tuple[Tensor, Tensor]], first_step: float) -> Tensor:
+    """Apply the inverse Hessian of the history to the slope, by two loops, and turn round."""
+    if not history:
+        return slope * (-first_step / slope.abs().amax().clamp_min(1e-30))
+    direction = slope
+    shares = []
+    for move, bend in reversed(history):
+        share = _inner(move, direction) / _inner(move, bend)
+        direction = direction - share * bend
+        shares.append(share)
+    move, bend = history[-1]
+    direction = direction * (_inner(move, bend) / _inner(bend, bend))
+    for (move, bend), share in zip(history, reversed(shares), strict=True):
+        direction = direction + move * (share - _inner(bend, direction) / _inner(move, bend))
+    return -direction
+
+
+def _inner(first: Tensor, second: Tensor) -> float:
+    return float(steady_sum((first * second).reshape(-1)))

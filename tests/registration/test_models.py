@@ -1,0 +1,128 @@
+"""Every model of deformation finds a known deformation again, folds nothing, and leaves what it should."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_shapereg.deformations import GeodesicShooting
+from napari_shapereg.deformations.fields import jacobian_determinant
+from napari_shapereg.registration import Registration, RegistrationSettings, Status, read_result, register
+from napari_shapereg.transforms import read_points, transform_points
+from napari_shapereg.volumes import known_deformation, sample_pair
+from tests.registration.conftest import make_pair
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_shapereg.registration import RegistrationResult
+
+SMALL = RegistrationSettings(
+    labels=(1,),
+    measures={"points": 250},
+    voxels=None,
+    momenta={"widths": (0.5, 0.3), "max_steps": 14},
+)
+
+
+def errors(result: RegistrationResult) -> NDArray[np.float64]:
+    """Return mean errors of the linear and of the whole map on a fixed surface, mm: along normals, across."""
+    fixed, truth = result.fixed, known_deformation()
+    slopes = np.stack(np.gradient(gaussian_filter((fixed.data == 1).astype(float), 1.5)), axis=-1)
+    rim = np.argwhere((fixed.data == 1) & (np.linalg.norm(slopes, axis=-1) > 0.1))[::13]
+    points = fixed.grid.to_points(rim[:, ::-1])
+    # From slopes along indices to slopes in space: the transposed inverse of the grid's matrix.
+    normals = slopes[tuple(rim.T)][:, ::-1] @ np.linalg.inv(fixed.grid.matrix)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    rows = []
+    for found in (result.affine.inverse().apply(points), transform_points(result.transform, points)):
+        off = truth.moving_to_fixed(found) - points
+        along = (off * normals).sum(axis=1)
+        across = np.linalg.norm(off - along[:, None] * normals, axis=1)
+        rows.append([np.abs(along).mean(), across.mean()])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("model", ["lattice", "svf", "lddmm"])
+def test_a_known_deformation_is_found(model: str) -> None:
+    result = register(*sample_pair("known"), settings=SMALL.changed(model=model))
+    linear, whole = errors(result)
+    assert linear[0] > 0.5
+    # Measured: 0.15, 0.17 and 0.22 mm along the normals, in voxels of 0.6 x 0.6 x 1.2 mm. Across them, a
+    # smooth shell shows little of how far its points slid.
+    assert whole[0] < 0.3
+    assert whole[1] < linear[1]
+    assert result.field is not None
+    lattice, displacement = result.field
+    assert jacobian_determinant(displacement, lattice.pitch).min() > 0.3
+
+
+def quick(model: str) -> RegistrationSettings:
+    momenta = {"widths": (0.5, 0.3), "max_steps": 6}
+    return RegistrationSettings(model=model, measures={"points": 150}, voxels=None, momenta=momenta)
+
+
+@pytest.mark.parametrize("model", ["svf", "lddmm"])
+def test_states_cost_and_cancelling(model: str) -> None:
+    run = Registration(*make_pair(), quick(model))
+    states = [state for state in run if state.stage == "measures"]
+    assert 0 < len(states) <= 6
+    assert all(after.objective < before.objective for before, after in itertools.pairwise(states))
+    assert states[0].energy > 0
+    for before, after in itertools.pairwise(states):
+        torch.testing.assert_close(after.points[1], before.points[1] + after.arrows[1], atol=1e-4, rtol=0)
+
+    cut = Registration(*make_pair(), quick(model))
+    for state in cut:
+        if state.stage == "measures":
+            break
+    cut.cancel()
+    assert next(cut, None) is None
+    result = cut.result()
+    assert result.status is Status.CANCELLED
+    # One step of many: the field is that of the parameters so far.
+    moved = transform_points(result.inverse_transform, points_of(result))
+    assert 0.05 < np.linalg.norm(moved - result.affine.apply(points_of(result)), axis=1).max() < 5
+
+
+def points_of(result: RegistrationResult) -> NDArray[np.float64]:
+    return result.moving.grid.to_points(np.argwhere(result.moving.data > 0)[::29, ::-1])
+
+
+def test_saved_momenta_are_the_map(tmp_path: Path) -> None:
+    pair = make_pair()
+    result = register(*pair, settings=quick("lddmm"))
+    result.save(tmp_path / "out", report=False)
+    table = read_points(tmp_path / "out" / "momenta.csv")
+    momenta = np.array([table.columns[name] for name in ("dx", "dy", "dz")], dtype=np.float64).T
+    widths = read_result(tmp_path / "out", *pair).metrics["momenta"]["widths"]
+    again = GeodesicShooting(torch.from_numpy(table.points), tuple(widths), engine="torch")
+    laid = torch.from_numpy(result.affine.apply(points_of(result)))
+    there = again.flow(torch.from_numpy(momenta), laid).numpy()
+    # The transform's field is sampled, and inverted, on a lattice.
+    assert np.linalg.norm(there - laid.numpy(), axis=1).max() > 0.5
+    assert np.abs(there - transform_points(result.inverse_transform, points_of(result))).max() < 0.05
+
+
+@pytest.mark.parametrize("model", ["rigid", "affine"])
+def test_a_linear_model_stands_alone(model: str) -> None:
+    result = register(*make_pair(), settings=RegistrationSettings(model=model, measures={"points": 150}))
+    assert result.field is None
+    assert {state.stage for state in result.history} == {"linear"}
+    turn = result.affine.matrix @ result.affine.matrix.T
+    assert np.allclose(turn, np.eye(3)) == (model == "rigid")
+
+
+def test_surfaces_and_an_annealed_blur() -> None:
+    fidelity = {"name": "oriented_varifold", "length": 4.0}
+    measures = {"points": 150, "kind": "surface", "fidelity": fidelity}
+    result = register(*make_pair(), settings=quick("svf").changed(measures=measures))
+    assert {state.level for state in result.history if state.stage == "measures"} == {0, 1, 2}
+    assert min(values["after"]["dice"] for values in result.metrics["labels"].values()) > 0.88
