@@ -1,9 +1,9 @@
-"""Read and write transforms in the files of ITK."""
+"""Read the transforms of many tools, and write them in the files of ITK."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,17 +11,21 @@ import SimpleITK as sitk
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.completeness import check_hdf5, check_text
 from napari_shapereg.transforms.containers import chain, require_3d
+from napari_shapereg.transforms.elastix import is_elastix, read_elastix
+from napari_shapereg.transforms.matrices import is_matrix, read_matrix
 from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
 from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
 HDF5_ENDINGS = (".h5", ".hdf5")
 TEXT_ENDINGS = (".tfm", ".txt")
 MATRIX_ENDING = ".mat"
 IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 """Endings of displacement fields kept as images."""
+_HEAD = 4096
 
 
 def read_transform(path: str | os.PathLike[str]) -> sitk.Transform:
@@ -30,14 +34,14 @@ def read_transform(path: str | os.PathLike[str]) -> sitk.Transform:
     Parameters
     ----------
     path : path
-        ``.h5`` or ``.hdf5``, ``.tfm`` or ``.txt``, ``.mat`` (ITK's transform files, as SimpleITK, ANTs and 3D
-        Slicer write them); or a displacement field as a vector image in LPS mm: ``.nii``, ``.nii.gz``,
-        ``.nrrd``, ``.mha``, ``.mhd``.
+        A file of `FORMATS`, which is told by its ending and first bytes. Vectors of displacement images are
+        LPS mm, or RAS mm in a NIfTI file of intent 1006 (displacement vector).
 
     Returns
     -------
     SimpleITK.Transform
-        Of the class that the file holds; a displacement image gives a DisplacementFieldTransform.
+        Of LPS mm, and of the class that the file holds; a displacement image gives a
+        DisplacementFieldTransform.
 
     Raises
     ------
@@ -89,30 +93,42 @@ def write_transform(transform: sitk.Transform, path: str | os.PathLike[str]) -> 
 
 
 def _read(source: Path) -> sitk.Transform:
-    ending = file_ending(source, (*HDF5_ENDINGS, *TEXT_ENDINGS, MATRIX_ENDING, *IMAGE_ENDINGS))
+    ending = file_ending(source, tuple(ending for form in FORMATS for ending in form.endings))
     if source.is_dir():
         raise InputError("this is a directory; give the file of one transform")
     if not source.is_file():
         raise InputError("no such file; check the path")
     try:
-        if ending in HDF5_ENDINGS:
-            check_hdf5(source)
-        elif ending in TEXT_ENDINGS:
-            check_text(source)
+        with source.open("rb") as file:
+            head = file.read(_HEAD)
+        form = next(form for form in FORMATS if ending in form.endings and form.recognises(head))
         with quiet_itk():
-            read = _read_field if ending in IMAGE_ENDINGS else sitk.ReadTransform
-            transform: sitk.Transform = read(str(source))
+            return form.read(source)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         # (SimpleITK fails to decode its own message where a damaged name is part of it.)
         raise InputError(
             f"the file is truncated, corrupt or not what its ending says ({reason(error)}); write it again"
         ) from error
+
+
+def _read_hdf5(source: Path) -> sitk.Transform:
+    check_hdf5(source)
+    return _read_itk(source)
+
+
+def _read_text(source: Path) -> sitk.Transform:
+    check_text(source)
+    return _read_itk(source)
+
+
+def _read_itk(source: Path) -> sitk.Transform:
+    transform: sitk.Transform = sitk.ReadTransform(str(source))
     return transform
 
 
-def _read_field(source: str) -> sitk.DisplacementFieldTransform:
+def _read_field(source: Path) -> sitk.DisplacementFieldTransform:
     reader = sitk.ImageFileReader()
-    reader.SetFileName(source)
+    reader.SetFileName(str(source))
     reader.ReadImageInformation()
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 3:
         raise InputError(
@@ -142,3 +158,38 @@ def _is_one_matrix(transform: sitk.Transform) -> bool:
 
 def _unpacked(transform: sitk.Transform) -> sitk.Transform:
     return chain(transform) if isinstance(transform, sitk.CompositeTransform) else transform
+
+
+def _anything(_head: bytes) -> bool:
+    return True
+
+
+class Format(NamedTuple):
+    """A kind of transform file.
+
+    Parameters
+    ----------
+    name : str
+        And whose it is.
+    endings : tuple of str
+    recognises : callable
+        Whether a file with such an ending and these first bytes is one, where the formats above it are not.
+    read : callable
+        Returns the transform of LPS mm, fixed → moving, as the others do.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    read: Callable[[Path], sitk.Transform]
+
+
+FORMATS = (
+    Format("HDF5 (ITK, ANTs, 3D Slicer)", HDF5_ENDINGS, _anything, _read_hdf5),
+    Format("parameters (elastix)", TEXT_ENDINGS, is_elastix, read_elastix),
+    Format("text (ITK, 3D Slicer)", TEXT_ENDINGS, _anything, _read_text),
+    Format("matrix of RAS points (Greedy, c3d, ITK-SNAP)", (MATRIX_ENDING,), is_matrix, read_matrix),
+    Format("binary matrix (ITK, ANTs)", (MATRIX_ENDING,), _anything, _read_itk),
+    Format("displacements (ITK, ANTs, Greedy, 3D Slicer)", IMAGE_ENDINGS, _anything, _read_field),
+)
+"""What `read_transform` reads; the first one that fits a file is taken."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +16,7 @@ from napari_shapereg.volumes import read_labels, sample_path, write_labels
 from tests.registration.conftest import DIRECTIONS, make_pair
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 QUICK = RegistrationSettings().changed(
@@ -34,22 +38,33 @@ class Case(NamedTuple):
         return self.result.warped.data
 
 
-@pytest.fixture(scope="session", params=["knees", "oblique"])
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+@pytest.fixture(scope="session")
+def registered_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """Register a pair by its name, once."""
+
+    @functools.cache
+    def make(name: str) -> Case:
+        place = tmp_path_factory.mktemp(name)
+        if name == "knees":
+            moving, fixed = sample_path("known_moving.nii.gz"), sample_path("known_fixed.nii.gz")
+        else:
+            pair = make_pair(DIRECTIONS["oblique, permuted, flipped"])
+            moving, fixed = (
+                write_labels(volume, place / f"{role}.nii.gz")
+                for volume, role in zip(pair, ("moving", "fixed"), strict=True)
+            )
+        result = register(moving, fixed, settings=QUICK)
+        result.save(place / "out", report=False, displacement=True)
+        assert result.transform.GetNumberOfTransforms() == 2
+        return Case(moving, fixed, place / "out", result)
+
+    return make
+
+
+@pytest.fixture(params=["knees", "oblique"])
+def case(request: pytest.FixtureRequest, registered_case: Callable[[str], Case]) -> Case:
     """The small sample knees, and shapes on an oblique, permuted, flipped, anisotropic grid."""
-    place = tmp_path_factory.mktemp(request.param)
-    if request.param == "knees":
-        moving, fixed = sample_path("known_moving.nii.gz"), sample_path("known_fixed.nii.gz")
-    else:
-        pair = make_pair(DIRECTIONS["oblique, permuted, flipped"])
-        moving, fixed = (
-            write_labels(volume, place / f"{name}.nii.gz")
-            for volume, name in zip(pair, ("moving", "fixed"), strict=True)
-        )
-    result = register(moving, fixed, settings=QUICK)
-    result.save(place / "out", report=False, displacement=True)
-    assert result.transform.GetNumberOfTransforms() == 2
-    return Case(moving, fixed, place / "out", result)
+    return registered_case(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +88,10 @@ def foreground(path: Path) -> np.ndarray:
     """Return (N, 3) points of a label volume, LPS mm."""
     volume = read_labels(path)
     return volume.grid.to_points(np.argwhere(volume.data > 0)[::97, ::-1])
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """Call functions of `peers` in a process of their own, the same one for all tests of a file."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda function, *arguments: pool.submit(function, *arguments).result()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-import ants
 import numpy as np
-import pandas as pd
 import pytest
 
 from napari_shapereg.cli import main
@@ -15,59 +13,38 @@ from napari_shapereg.registration import register
 from napari_shapereg.transforms import chain, read_transform, resample_labels, transform_points
 from napari_shapereg.volumes import read_labels
 from tests.interoperability.conftest import QUICK, foreground
+from tests.interoperability.peers import ants_labels, ants_points, ants_registration
 
 FLOW_ONLY = QUICK.changed(linear="none")
 START_ONLY = FLOW_ONLY.changed(measures=None, voxels=None)
 
 
-def applied(moving, fixed, transforms):
-    """Return what ``antsApplyTransforms -n NearestNeighbor`` makes of labels, (z, y, x)."""
-    images = [ants.image_read(str(path)) for path in (fixed, moving)]
-    warped = ants.apply_transforms(*images, [str(path) for path in transforms], "nearestNeighbor")
-    return warped.numpy().T
-
-
 @pytest.mark.parametrize("name", ["fixed_to_moving.h5", "displacement.nii.gz"])
-def test_our_files_give_our_labels(case, name):
-    np.testing.assert_array_equal(applied(case.moving, case.fixed, [case.folder / name]), case.warped)
+def test_our_files_give_our_labels(apart, case, name):
+    theirs = apart(ants_labels, case.moving, case.fixed, [case.folder / name])
+    np.testing.assert_array_equal(theirs, case.warped)
 
 
-def test_the_inverse_carries_points_as_ours_does(case):
+def test_the_inverse_carries_points_as_ours_does(apart, case):
     points = foreground(case.moving)
-    table = pd.DataFrame(points, columns=["x", "y", "z"])
-    moved = ants.apply_transforms_to_points(3, table, [str(case.folder / "moving_to_fixed.h5")])
+    moved = apart(ants_points, points, [case.folder / "moving_to_fixed.h5"])
     # ANTs reads the field and computes in float32: about 1e-5 mm at 100 mm.
-    np.testing.assert_allclose(
-        moved[["x", "y", "z"]], transform_points(case.result.inverse_transform, points), atol=1e-4
-    )
+    np.testing.assert_allclose(moved, transform_points(case.result.inverse_transform, points), atol=1e-4)
 
 
 @pytest.fixture(scope="module")
-def registered(small, tmp_path_factory):
-    """What a registration by ANTs writes, in the order in which ``antsApplyTransforms -t`` takes it."""
-    moving, fixed = (ants.image_read(str(path)) for path in small)
-    prefix = f"{tmp_path_factory.mktemp('ants')}/"
-    made = ants.registration(
-        fixed,
-        moving,
-        "SyN",
-        outprefix=prefix,
-        aff_iterations=(40, 20, 0, 0),
-        aff_sampling=8,
-        reg_iterations=(20, 0),
-        syn_metric="meansquares",
-        random_seed=1,
-    )
-    files = made["fwdtransforms"]
-    assert [file.removeprefix(prefix) for file in files] == ["1Warp.nii.gz", "0GenericAffine.mat"]
+def registered(apart, small, tmp_path_factory):
+    """What a registration by ANTs writes."""
+    files = apart(ants_registration, *small, tmp_path_factory.mktemp("ants"))
+    assert [file.name for file in files] == ["1Warp.nii.gz", "0GenericAffine.mat"]
     return files
 
 
-def test_its_affine_and_warp_do_here_what_they_do_there(small, registered):
+def test_its_affine_and_warp_do_here_what_they_do_there(apart, small, registered):
     moving, fixed = map(read_labels, small)
     for files in (registered, registered[1:]):
         ours = resample_labels(moving, fixed.grid, chain(*map(read_transform, files)))
-        np.testing.assert_array_equal(ours.data, applied(*small, files))
+        np.testing.assert_array_equal(ours.data, apart(ants_labels, *small, files))
 
 
 def test_its_map_is_our_start(small, registered):

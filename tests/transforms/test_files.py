@@ -104,7 +104,7 @@ def test_transforms_side_by_side_are_refused(tmp_path, affine):
 def test_bad_files_are_named_with_what_is_wrong(tmp_path):
     (tmp_path / "noise.h5").write_bytes(b"\x00" * 500)
     (tmp_path / "noise.tfm").write_bytes(bytes(range(256)))
-    (tmp_path / "text.tfm").write_text('(Transform "EulerTransform")\n')
+    (tmp_path / "text.tfm").write_text("a letter\n")
     (tmp_path / "empty.tfm").write_text("#Insight Transform File V1.0\n")
     (tmp_path / "noise.mat").write_bytes(bytes(range(256)))
     (tmp_path / "kind.tfm").write_text(
