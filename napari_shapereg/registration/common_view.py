@@ -43,6 +43,7 @@ def cropped_shapes(
         shapes.weights,
         {k: _cropped(measure, affine, fixed) for k, measure in shapes.sources.items()},
         {k: _cropped(measure, back, moving) for k, measure in shapes.targets.items()},
+        shapes.pairs,
     )
 
 

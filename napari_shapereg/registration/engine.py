@@ -15,6 +15,8 @@ from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
 from napari_shapereg.registration.common_view import cropped_shapes, view
 from napari_shapereg.registration.initial import initial_map
+from napari_shapereg.registration.landmark_level import PAIRS
+from napari_shapereg.registration.landmarks import checked_landmarks, with_pairs
 from napari_shapereg.registration.level import descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps, refining_steps
 from napari_shapereg.registration.momentum_plan import annealed_fidelities, laid, momenta_for
@@ -33,18 +35,22 @@ from napari_shapereg.registration.settings import MeasureSettings, RegistrationS
 from napari_shapereg.registration.shapes import pooled, radius, shapes_from_volumes, shared_labels
 from napari_shapereg.registration.state import RegistrationState, Status
 from napari_shapereg.registration.voxel_level import Fractions, label_fractions
+from napari_shapereg.transforms import transform_points
 from napari_shapereg.volumes import LabelVolume, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    import numpy as np
     import SimpleITK as sitk
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_shapereg.deformations import Lattice, LinearKind
     from napari_shapereg.fidelities import Fidelity
     from napari_shapereg.registration.initial import Initial
+    from napari_shapereg.registration.landmarks import Landmarks
     from napari_shapereg.registration.linear_stage import LinearStep
     from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.plan import Lengths, PlannedLevel
@@ -64,6 +70,7 @@ def register(
     *,
     settings: RegistrationSettings | None = None,
     initial: Initial | None = None,
+    landmarks: Landmarks | None = None,
 ) -> RegistrationResult:
     """Register one label volume onto another.
 
@@ -79,6 +86,9 @@ def register(
         A map from fixed to moving points to start from, of any tool whose files `read_transform` reads; of
         several the first one is applied to points first. The result's transforms contain it. With
         ``linear="none"`` in the settings the flow follows it at once.
+    landmarks : (moving, fixed), optional
+        (K, 3) array-likes each, LPS mm in the moving and in the fixed image: points that belong together pair
+        by pair, beside the labels. `settings.landmark_weight` says how much they count.
 
     Returns
     -------
@@ -94,7 +104,9 @@ def register(
     EngineError
         The engine or the device does not work here.
     """
-    registration = iter_registration(moving, fixed, preset, settings=settings, initial=initial)
+    registration = iter_registration(
+        moving, fixed, preset, settings=settings, initial=initial, landmarks=landmarks
+    )
     for _ in registration:
         pass
     return registration.result()
@@ -107,9 +119,11 @@ def iter_registration(
     *,
     settings: RegistrationSettings | None = None,
     initial: Initial | None = None,
+    landmarks: Landmarks | None = None,
 ) -> Registration:
     """Return a registration to be iterated; the parameters and errors are those of `register`."""
-    return Registration(moving, fixed, settings or RegistrationSettings.preset(preset), initial)
+    chosen = settings or RegistrationSettings.preset(preset)
+    return Registration(moving, fixed, chosen, initial, landmarks)
 
 
 class Registration:
@@ -123,6 +137,8 @@ class Registration:
         Everything a registration can be told.
     initial : path, SimpleITK.Transform or sequence of them, optional
         See `register`.
+    landmarks : (moving, fixed), optional
+        See `register`.
 
     Raises
     ------
@@ -131,13 +147,19 @@ class Registration:
     """
 
     def __init__(
-        self, moving: Labels, fixed: Labels, settings: RegistrationSettings, initial: Initial | None = None
+        self,
+        moving: Labels,
+        fixed: Labels,
+        settings: RegistrationSettings,
+        initial: Initial | None = None,
+        landmarks: Landmarks | None = None,
     ) -> None:
         self._began = time.perf_counter()
         self.settings = settings
         self.moving, self.fixed = read_labels(moving), read_labels(fixed)
         self.labels = shared_labels(self.moving, self.fixed, settings)
         self._initial = None if initial is None else initial_map(initial, self.moving, self.fixed)
+        self._landmarks = None if landmarks is None else checked_landmarks(landmarks)
         self.device = resolve_device(settings.device)
         self.engine = get_engine(settings.engine, self.device).name
         self._status = Status.CONVERGED
@@ -197,12 +219,21 @@ class Registration:
             device=self.device,
             initial=self._initial,
         )
+        if self._landmarks:
+            shapes = self._with_landmarks(shapes, *self._landmarks)
         if settings.linear_model != "none":
             yield from self._run_linear(shapes, settings.linear_model)
         if self._status is not Status.DIVERGED and settings.flow_model != "none":
             run = self._run_flow if settings.flow_model == "lattice" else self._run_momenta
             yield from run(self._shared(shapes))
         self._finished = True
+
+    def _with_landmarks(
+        self, shapes: Shapes, moving: NDArray[np.float64], fixed: NDArray[np.float64]
+    ) -> Shapes:
+        posed = transform_points(self._initial.backward, moving) if self._initial else moving
+        object_radius = radius(pooled(shapes.targets, shapes.weights))
+        return with_pairs(shapes, posed, fixed, self.settings.landmark_weight, object_radius)
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
         planned = MAX_STEPS * (KINDS.index(kind) + 1)
@@ -255,6 +286,8 @@ class Registration:
         lattice, lengths = lattice_for(shapes, self._affine, self.fixed, object_radius, self.settings)
         framed = in_frame(shapes, self._affine, lattice)
         points = {label: measure.points for label, measure in framed.sources.items()}
+        if framed.pairs:
+            points[PAIRS] = framed.pairs.moving
         work = planned_work(lattice, self.settings)
         done = LINEAR_SHARE
         for planned, nodes in zip(self._levels(framed, lattice, lengths), work, strict=True):
@@ -346,7 +379,7 @@ class Registration:
                 objective=there.cost,
                 fidelity=there.fidelity,
                 energy=there.energy,
-                points={label: flow.lattice.to_physical(cloud) for label, cloud in there.points.items()},
+                points={label: flow.lattice.to_physical(there.points[label]) for label in self.labels},
                 arrows={
                     label: flow.lattice.turn_to_physical(there.points[label] - here.points[label])
                     for label in self.labels

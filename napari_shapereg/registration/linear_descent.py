@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,19 +29,52 @@ REACH = math.pi
 quasi-Newton step along a nearly flat valley would else go where the exponential overflows."""
 
 
-def linear_descent(
-    model: LinearDeformation, shapes: Shapes, loss: Fidelity, steps: int
-) -> list[tuple[Tensor, float]]:
-    """Lower a fidelity from the zero parameters of a linear model.
+@dataclass(frozen=True, eq=False)
+class LinearObjective:
+    """The cost Σ_l share_l d(φ(α_l), β_l), and the landmark term if there are any.
 
     Parameters
     ----------
     model : LinearDeformation
-        Its zero parameters are the start.
+        φ.
     shapes : Shapes
         Both shapes, LPS mm.
     loss : Fidelity
-        What is descended, label by label.
+        d.
+    """
+
+    model: LinearDeformation
+    shapes: Shapes
+    loss: Fidelity
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """Return the cost, 0-d, differentiable."""
+        total = parameters.new_zeros(())
+        for label, share in self.shapes.weights.items():
+            moved = self._moved(parameters, self.shapes.sources[label])
+            total = total + share * self.loss(moved, self.shapes.targets[label]).to(total)
+        if pairs := self.shapes.pairs:
+            landmarks = self.model.flow(parameters, pairs.moving)
+            total = total + self._unit * pairs.share(landmarks).to(total)
+        return total
+
+    @cached_property
+    def _unit(self) -> float:
+        return self.shapes.pairs.unit(self.shapes, self.loss) if self.shapes.pairs else 0.0
+
+    def _moved(self, parameters: Tensor, source: Measure) -> Measure:
+        points = self.model.flow(parameters, source.points)
+        if source.normals is None:
+            return Measure(points, source.weights)
+        return Measure(points, source.weights, self.model.turn_normals(parameters, source.normals))
+
+
+def linear_descent(objective: LinearObjective, steps: int) -> list[tuple[Tensor, float]]:
+    """Lower the cost from the zero parameters of its model.
+
+    Parameters
+    ----------
+    objective : LinearObjective
     steps : int
         At most.
 
@@ -48,13 +83,13 @@ def linear_descent(
     list of (Tensor, float)
         The parameters and the cost after each step of L-BFGS (Liu and Nocedal 1989), at least one.
     """
-    start = model.identity()
+    start = objective.model.identity()
     # SciPy's tolerance is relative to values above 1 only.
-    scale = max(linear_cost(model, start, shapes, loss).item(), 1e-30)
+    scale = max(objective(start).item(), 1e-30)
 
     def value_and_gradient(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         parameters = torch.from_numpy(values).to(start).requires_grad_()
-        cost = linear_cost(model, parameters, shapes, loss) / scale
+        cost = objective(parameters) / scale
         (slope,) = torch.autograd.grad(cost, parameters)
         return cost.item(), slope.double().cpu().numpy()
 
@@ -74,17 +109,3 @@ def linear_descent(
         options={"maxiter": steps, "ftol": TOLERANCE},
     )
     return visited or [(start, scale)]
-
-
-def linear_cost(model: LinearDeformation, parameters: Tensor, shapes: Shapes, loss: Fidelity) -> Tensor:
-    """Return Σ_l share_l d(φ(α_l), β_l), 0-d, differentiable in the parameters."""
-    total = parameters.new_zeros(())
-    for label, share in shapes.weights.items():
-        source = shapes.sources[label]
-        moved = Measure(
-            model.flow(parameters, source.points),
-            source.weights,
-            None if source.normals is None else model.turn_normals(parameters, source.normals),
-        )
-        total = total + share * loss(moved, shapes.targets[label]).to(total)
-    return total

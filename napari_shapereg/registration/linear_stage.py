@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from napari_shapereg.registration.linear_descent import linear_descent
+from napari_shapereg.registration.linear_descent import LinearObjective, linear_descent
 from napari_shapereg.registration.poses import best_pose
 from napari_shapereg.registration.shapes import pooled, radius
 
@@ -66,7 +66,7 @@ def refining_steps(
     for richer in KINDS[: KINDS.index(kind) + 1]:
         parameters = model.identity()
         model = model.rebased(parameters, richer)
-        for parameters, cost in linear_descent(model, shapes, loss, MAX_STEPS):
+        for parameters, cost in linear_descent(LinearObjective(model, shapes, loss), MAX_STEPS):
             yield LinearStep(model.affine_map(parameters), cost, float(model.energy(parameters)))
         model = model.rebased(parameters, richer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -123,7 +124,12 @@ def annealed_fidelities(settings: RegistrationSettings, radius: float) -> list[F
 
 def laid(shapes: Shapes, affine: AffineMap) -> Shapes:
     """Return the shapes, the moving one carried by the linear map, LPS mm."""
-    return replace(shapes, sources={k: _laid(measure, affine) for k, measure in shapes.sources.items()})
+    carried = partial(_laid, affine=affine)
+    return replace(
+        shapes,
+        sources={label: carried(measure) for label, measure in shapes.sources.items()},
+        pairs=shapes.pairs and shapes.pairs.mapped(carried, lambda resting: resting),
+    )
 
 
 def _laid(measure: Measure, affine: AffineMap) -> Measure:

@@ -60,6 +60,8 @@ class MomentumObjective:
         Weight of the energy.
     scale : float
         d₀.
+    unit : float
+        Of the landmark term; see `PointPairs.unit`.
     """
 
     model: Deformation
@@ -68,6 +70,7 @@ class MomentumObjective:
     radius: float
     regularity: float
     scale: float
+    unit: float = 0.0
 
     def __call__(self, parameters: Tensor) -> Tensor:
         """Return the cost, 0-d, differentiable."""
@@ -78,31 +81,31 @@ class MomentumObjective:
         return self.model.energy(parameters) / self.radius**2
 
     def fidelity(self, parameters: Tensor) -> Tensor:
-        """Return Σ_l share_l d(φ(α_l), β_l), 0-d, differentiable."""
-        values = [
-            share * self.loss(moved, self.shapes.targets[label])
-            for (label, share), moved in zip(
-                self.shapes.weights.items(), self.carried(parameters).values(), strict=True
-            )
-        ]
+        """Return Σ_l share_l d(φ(α_l), β_l), and the landmark term if there are any, 0-d, differentiable."""
+        moved, landmarks = self.carried(parameters)
+        shapes = self.shapes
+        values = [share * self.loss(moved[k], shapes.targets[k]) for k, share in shapes.weights.items()]
+        if shapes.pairs:
+            values.append(self.unit * shapes.pairs.share(landmarks))
         return torch.stack(values).sum()
 
-    def carried(self, parameters: Tensor) -> dict[int, Measure]:
-        """Carry the moving shape; weights stay, normals turn as the surface does."""
-        sources = self.shapes.sources
+    def carried(self, parameters: Tensor) -> tuple[dict[int, Measure], Tensor]:
+        """Carry the moving shape, whose weights stay and whose normals turn, and the landmarks, if any."""
+        sources, pairs = self.shapes.sources, self.shapes.pairs
         clouds = [_with_neighbours(measure, NORMAL_STEP * self.radius) for measure in sources.values()]
-        moved = torch.split(self.model.flow(parameters, torch.cat(clouds)), [len(cloud) for cloud in clouds])
-        return {
-            label: _from_neighbours(measure, cloud)
-            for (label, measure), cloud in zip(sources.items(), moved, strict=True)
-        }
+        clouds.append(pairs.moving if pairs else clouds[0][:0])
+        carried = self.model.flow(parameters, torch.cat(clouds))
+        *moved, landmarks = torch.split(carried, [len(cloud) for cloud in clouds])
+        pieces = zip(sources.items(), moved, strict=True)
+        return {label: _from_neighbours(measure, cloud) for (label, measure), cloud in pieces}, landmarks
 
 
 def scaled_objective(
     model: Deformation, shapes: Shapes, loss: Fidelity, radius: float, settings: RegistrationSettings
 ) -> MomentumObjective:
     """Return the objective whose fidelity is 1 where the map is the identity."""
-    plain = MomentumObjective(model, shapes, loss, radius, settings.momenta.regularity, 1.0)
+    unit = shapes.pairs.unit(shapes, loss) if shapes.pairs else 0.0
+    plain = MomentumObjective(model, shapes, loss, radius, settings.momenta.regularity, 1.0, unit)
     with torch.no_grad():
         start = float(plain.fidelity(model.identity().to(next(iter(shapes.targets.values())).device)))
     return replace(plain, scale=max(start, 1e-30))
@@ -124,13 +127,14 @@ def momentum_steps(
     run = descended(objective, start, FIRST_STEP * objective.radius)
     for reached in itertools.islice(run, settings.momenta.max_steps):
         with torch.no_grad():
-            points = {label: m.points for label, m in objective.carried(reached.parameters).items()}
+            moved, _ = objective.carried(reached.parameters)
             energy = float(objective.energy(reached.parameters))
         fidelity = (reached.cost - objective.regularity * energy) * objective.scale
         costs.append(reached.cost)
         last = len(costs) > PATIENCE and costs[-1] > costs[-1 - PATIENCE] * (
             1 - PATIENCE * settings.tolerance
         )
+        points = {label: measure.points for label, measure in moved.items()}
         yield MomentumStep(reached.parameters, points, reached.cost, fidelity, energy, last)
         if last:
             return

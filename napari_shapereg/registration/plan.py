@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_shapereg.deformations.normals import turned_normals
 from napari_shapereg.fidelities.named import BLURRED, named_fidelity
 from napari_shapereg.measures import Measure
 from napari_shapereg.registration.far_field import far_field
+from napari_shapereg.registration.landmark_level import beside, misplaced_images
 from napari_shapereg.registration.measure_level import MeasureLevel
 from napari_shapereg.registration.shapes import Shapes
 from napari_shapereg.registration.voxel_level import Fractions, VoxelLevel
@@ -130,7 +132,8 @@ def measure_levels(
     loss = chosen_fidelity(chosen.fidelity, lengths.radius, settings.engine)
     for number, smoothness in enumerate(chosen.smoothness):
         level = MeasureLevel(flow, shapes, loss, smoothness * lengths.radius, window)
-        yield PlannedLevel("measures", number, level)
+        whole = beside(level, shapes.pairs, lambda pairs: pairs.unit(shapes, loss))
+        yield PlannedLevel("measures", number, whole)
 
 
 def chosen_fidelity(chosen: FidelitySettings, radius: float, engine: str, *, factor: float = 1.0) -> Fidelity:
@@ -168,7 +171,8 @@ def voxel_levels(
                 window=window,
                 regularity=settings.regularity,
             )
-            yield PlannedLevel("voxels", number, level)
+            whole = beside(level, shapes.pairs, partial(misplaced_images, level))
+            yield PlannedLevel("voxels", number, whole)
             number += 1
 
 
@@ -184,11 +188,13 @@ def _far_fields(fractions: Fractions, factor: int, slope: float, lattice: Lattic
 
 def in_frame(shapes: Shapes, affine: AffineMap, lattice: Lattice) -> Shapes:
     """Return the shapes in the frame of a lattice, the moving one carried by the linear map."""
-    still = AffineMap.identity()
+    carried = partial(_framed, affine=affine, lattice=lattice)
+    resting = partial(_framed, affine=AffineMap.identity(), lattice=lattice)
     return Shapes(
         shapes.weights,
-        {label: _framed(measure, affine, lattice) for label, measure in shapes.sources.items()},
-        {label: _framed(measure, still, lattice) for label, measure in shapes.targets.items()},
+        {label: carried(measure) for label, measure in shapes.sources.items()},
+        {label: resting(measure) for label, measure in shapes.targets.items()},
+        shapes.pairs and shapes.pairs.mapped(carried, resting),
     )
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from napari_shapereg.deformations import LinearDeformation
 from napari_shapereg.fidelities import EnergyDistance, KernelNorm
 from napari_shapereg.reductions.kernels import CauchyKernel
-from napari_shapereg.registration.linear_descent import linear_cost, linear_descent
+from napari_shapereg.registration.linear_descent import LinearObjective, linear_descent
 from napari_shapereg.registration.shapes import pooled, radius
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def best_pose(shapes: Shapes, kind: LinearKind, *, mirrored: bool, engine: str |
     scored = []
     for turn in turns(source, target, mirrored=mirrored):
         model = _centred(kind, turn * scale, source, target)
-        scored.append(Pose(model, linear_cost(model, model.identity(), few, loss).item()))
+        scored.append(Pose(model, LinearObjective(model, few, loss)(model.identity()).item()))
     promising = sorted(scored, key=lambda pose: pose.cost)[:REFINED]
     return min((_refined(pose, few, loss) for pose in promising), key=lambda pose: pose.cost)
 
@@ -162,5 +162,5 @@ def _centred(
 
 
 def _refined(pose: Pose, shapes: Shapes, loss: Fidelity) -> Pose:
-    *_, (parameters, cost) = linear_descent(pose.model, shapes, loss, FEW_STEPS)
+    *_, (parameters, cost) = linear_descent(LinearObjective(pose.model, shapes, loss), FEW_STEPS)
     return Pose(pose.model.rebased(parameters, pose.model.kind), cost)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_shapereg.registration.initial import InitialMap
+    from napari_shapereg.registration.landmarks import PointPairs
     from napari_shapereg.registration.settings import RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
@@ -30,11 +31,14 @@ class Shapes:
         Share of each label in the cost; they sum to 1.
     sources, targets : mapping of int to Measure
         The moving and the fixed shape, LPS mm.
+    pairs : PointPairs, optional
+        Landmarks beside them.
     """
 
     weights: Mapping[int, float]
     sources: Mapping[int, Measure]
     targets: Mapping[int, Measure]
+    pairs: PointPairs | None = None
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -47,6 +51,7 @@ class Shapes:
             self.weights,
             {label: _merged(measure, points) for label, measure in self.sources.items()},
             {label: _merged(measure, points) for label, measure in self.targets.items()},
+            self.pairs,
         )
 
 
