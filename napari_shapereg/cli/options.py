@@ -21,6 +21,17 @@ class Preset(StrEnum):
     ACCURATE = "accurate"
 
 
+class Model(StrEnum):
+    """What a map may be."""
+
+    LATTICE = "lattice"
+    SVF = "svf"
+    LDDMM = "lddmm"
+    RIGID = "rigid"
+    SIMILARITY = "similarity"
+    AFFINE = "affine"
+
+
 class Linear(StrEnum):
     """The richest linear map that a registration fits."""
 
@@ -156,6 +167,28 @@ def parse_labels(text: str | None) -> tuple[int, ...] | None:
     if not numbers or min(numbers) < 1:
         raise InputError(f"--labels takes whole numbers above 0 such as 1,2, got {text!r}")
     return tuple(sorted(set(numbers)))
+
+
+def parse_label_weights(text: str | None) -> dict[int, float] | None:
+    """Return the weights that a text such as ``1:2,2:0.5`` gives to labels, or None where there is no text.
+
+    Raises
+    ------
+    InputError
+        It is no list of labels with a weight above 0 each.
+    """
+    if text is None:
+        return None
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        weights = {int(label): float(weight) for label, weight in pairs}
+    except ValueError:
+        weights = {}
+    if not weights or min(weights) < 1 or not all(0 < weight < float("inf") for weight in weights.values()):
+        raise InputError(
+            f"--label-weights takes labels with a weight above 0 such as 1:2,2:0.5, got {text!r}"
+        )
+    return weights
 
 
 def parse_binning(text: str) -> tuple[int, int, int]:

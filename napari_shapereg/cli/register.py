@@ -21,6 +21,7 @@ from napari_shapereg.cli.options import (
     LengthOption,
     Linear,
     Mirror,
+    Model,
     Moving,
     Overlap,
     Preset,
@@ -28,10 +29,11 @@ from napari_shapereg.cli.options import (
     ReachOption,
     SharedLabels,
     fidelity_options,
+    parse_label_weights,
     parse_labels,
 )
 from napari_shapereg.cli.progress import display_for
-from napari_shapereg.cli.run import Output, aborting, can_report, print_outcome, run
+from napari_shapereg.cli.run import Given, Output, aborting, can_report, print_outcome, run
 
 
 class Dense(StrEnum):
@@ -78,6 +80,40 @@ def register(  # noqa: PLR0913 - one for each option
     ] = None,
     labels: Labels = None,
     shared_labels: SharedLabels = False,
+    label_weights: Annotated[
+        str | None,
+        typer.Option(
+            "--label-weights",
+            metavar="1:2,...",
+            help="How much labels count against each other. Default: 1 each.",
+            show_default=False,
+        ),
+    ] = None,
+    landmarks: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="MOVING FIXED",
+            help="Two files of points (as `shapereg warp` reads them) that belong together, row by row.",
+            show_default=False,
+        ),
+    ] = None,
+    landmark_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--landmark-weight",
+            metavar="NUMBER",
+            help="How much landmarks count against the labels. Default: 1.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        Model | None,
+        typer.Option(
+            help="lattice: composed smooth steps. svf: stationary velocities. lddmm: geodesic shooting of "
+            "momenta. rigid, similarity, affine: no flow. Default: lattice.",
+            show_default=False,
+        ),
+    ] = None,
     linear: Annotated[
         Linear | None,
         typer.Option(help="Richest linear map before the flow. Default: affine.", show_default=False),
@@ -85,8 +121,8 @@ def register(  # noqa: PLR0913 - one for each option
     mirror: Annotated[
         Mirror | None,
         typer.Option(
-            help="Whether left may become right. auto: where the mirror image fits clearly better; the result "
-            "says so. Default: auto.",
+            help="Whether left may become right. auto: where the mirror image fits clearly better, which the "
+            "result says. Default: auto.",
             show_default=False,
         ),
     ] = None,
@@ -166,6 +202,9 @@ def register(  # noqa: PLR0913 - one for each option
     options = {
         "labels": parse_labels(labels),
         "shared_labels_only": shared_labels or None,
+        "label_weights": parse_label_weights(label_weights),
+        "landmark_weight": landmark_weight,
+        "model": model and model.value,
         "linear": linear and linear.value,
         "mirror": mirror and mirror.value,
         "overlap": overlap and overlap.value,
@@ -184,13 +223,16 @@ def register(  # noqa: PLR0913 - one for each option
         display.say("starting")
         from napari_shapereg.cli.settings import chosen_settings
         from napari_shapereg.registration.folder import check_folder
-        from napari_shapereg.transforms import read_transform
+        from napari_shapereg.transforms import read_points, read_transform
         from napari_shapereg.volumes import read_labels
 
         settings = chosen_settings(preset, settings_file, options)
         check_folder(output.folder, overwrite=output.overwrite)
         display.say("reading")
         start = [read_transform(transform_file(path, FIXED_TO_MOVING, "images")) for path in initial or ()]
-        outcome = run(read_labels(moving), read_labels(fixed), settings, output, display, start or None)
+        pairs = landmarks and (read_points(landmarks[0]).points, read_points(landmarks[1]).points)
+        outcome = run(
+            read_labels(moving), read_labels(fixed), settings, output, display, Given(start or None, pairs)
+        )
     print_outcome(outcome, json=json, quiet=quiet)
     raise typer.Exit(outcome.exit_code)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_shapereg.cli.progress import Display
     from napari_shapereg.registration import RegistrationResult, RegistrationSettings
+    from napari_shapereg.registration.landmarks import Landmarks
     from napari_shapereg.volumes import LabelVolume
 
 DIVERGED = 3
@@ -50,6 +51,25 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a registration starts from beside its volumes.
+
+    Parameters
+    ----------
+    initial : sequence of SimpleITK.Transform, optional
+        From fixed to moving points.
+    landmarks : (moving, fixed), optional
+        (K, 3) points each, LPS mm.
+    """
+
+    initial: Sequence[sitk.Transform] | None = None
+    landmarks: Landmarks | None = None
+
+
+NOTHING = Given()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A finished or cancelled run and the files that it left."""
 
@@ -73,7 +93,7 @@ def run(
     settings: RegistrationSettings,
     output: Output,
     display: Display,
-    initial: Sequence[sitk.Transform] | None = None,
+    given: Given = NOTHING,
 ) -> Outcome:
     """Register, and write the result.
 
@@ -90,7 +110,7 @@ def run(
 
     display.say("preparing")
     with naming_both(moving.source, fixed.source):
-        registration = Registration(moving, fixed, settings, initial)
+        registration = Registration(moving, fixed, settings, given.initial, given.landmarks)
     with Interruption(registration.cancel) as interruption:
         for state in registration:
             display.show(state)
