@@ -33,6 +33,8 @@ def print_agreement(metrics: Mapping[str, Any]) -> None:
     if consistency:
         mean, largest = (number(consistency[name], 3) for name in ("mean", "maximum"))
         typer.echo(f"inverse consistency: mean {mean} mm, max {largest} mm over the fixed labels")
+    if metrics.get("landmarks"):
+        _print_landmarks(metrics["landmarks"])
     for concern in metrics.get("concerns", ()):
         typer.echo(f"note: {concern}")
 
@@ -52,3 +54,13 @@ def _rows(labels: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 *(number(values[name], 3) for name in ("assd", "hd95", "hd")),
             )
             title = ""
+
+
+def _print_landmarks(errors: Mapping[str, Any]) -> None:
+    rows = [(name, row["before"], row["after"]) for name, row in errors["landmarks"].items()]
+    rows += [(name, errors[name]["before"], errors[name]["after"]) for name in ("mean", "maximum")]
+    typer.echo()
+    print_table(
+        ("landmark", "before mm", "after mm"),
+        [(name, number(before, 2), number(after, 2)) for name, before, after in rows],
+    )

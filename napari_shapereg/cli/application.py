@@ -13,6 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from napari_shapereg import __version__
+from napari_shapereg.cli.convert import convert
 from napari_shapereg.cli.demo import demo
 from napari_shapereg.cli.doctor import doctor
 from napari_shapereg.cli.evaluate import evaluate
@@ -32,7 +33,7 @@ application = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (register, gradient, warp, evaluate, report, demo, doctor):
+for command in (register, gradient, warp, convert, evaluate, report, demo, doctor):
     application.command()(command)
 
 

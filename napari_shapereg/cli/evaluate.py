@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_shapereg.cli.agreement import print_agreement
-from napari_shapereg.cli.options import Json, Labels, parse_labels
+from napari_shapereg.cli.options import Json, Labels, naming_both, parse_labels
 from napari_shapereg.cli.tables import print_json
 from napari_shapereg.errors import InputError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from napari_shapereg.quality import InverseConsistency, Metrics
+    from napari_shapereg.quality import InverseConsistency, LandmarkErrors, Metrics
     from napari_shapereg.volumes import LabelVolume
 
 
@@ -35,6 +36,17 @@ def evaluate(
         ),
     ] = None,
     *,
+    landmarks: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="FIXED_POINTS OTHER_POINTS",
+            help=(
+                "Landmarks in both spaces (.csv, .mrk.json, .fcsv), paired by their names or else by their "
+                "order: their distances as they lie and through the transform."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     labels: Labels = None,
     json: Json = False,
 ) -> None:
@@ -52,6 +64,8 @@ def evaluate(
     volumes = read_labels(fixed), read_labels(other)
     wanted = _wanted(*volumes, chosen)
     metrics = _measure(*volumes, wanted, transform)
+    if landmarks:
+        metrics = replace(metrics, landmarks=_landmark_errors(*landmarks, transform))
 
     from napari_shapereg.quality import concerns
 
@@ -108,3 +122,16 @@ def _consistency(mapped: sitk.Transform, given: Path, fixed: LabelVolume) -> Inv
     from napari_shapereg.quality import inverse_consistency
 
     return inverse_consistency(mapped, _read(given, "moving_to_fixed"), fixed) if given.is_dir() else None
+
+
+def _landmark_errors(fixed: Path, other: Path, given: Path | None) -> LandmarkErrors:
+    import SimpleITK as sitk
+
+    from napari_shapereg.quality import target_registration_error
+    from napari_shapereg.transforms import paired_landmarks, read_points
+
+    mapped = sitk.Transform(3, sitk.sitkIdentity) if given is None else _read(given, "fixed_to_moving")
+    sets = read_points(fixed), read_points(other)
+    with naming_both(other, fixed):
+        pairs = paired_landmarks(*sets)
+    return target_registration_error(mapped, pairs.fixed, pairs.moving, pairs.names)

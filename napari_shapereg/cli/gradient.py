@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
 
 FIELD_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
-POINT_ENDINGS = (".vtk", ".csv")
+POINT_ENDINGS = (".vtk", ".ply", ".csv")
 
 
 class Mass(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from napari_shapereg.volumes import ImageGrid
 
-POINT_ENDINGS = (".csv", ".vtk", ".ply")
-"""Of intensity images; labels may also be written as .seg.nrrd and .mhd."""
+POINT_ENDINGS = (".csv", ".fcsv", ".mrk.json", ".vtk", ".ply")
+"""As `napari_shapereg.transforms.points_io` has them, which takes seconds to load."""
 
 
 class Kind(StrEnum):
@@ -45,7 +46,8 @@ def warp(  # noqa: PLR0913 - one for each option
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Labels or an image (.nii.gz, .nrrd, .mha, ...), points (.csv) or a mesh (.vtk, .ply).",
+            help="Labels or an image (.nii.gz, .nrrd, .mha, ...), points (.csv, .mrk.json, .fcsv) or a mesh "
+            "(.vtk, .ply).",
         ),
     ],
     transform: Annotated[
@@ -82,6 +84,13 @@ def warp(  # noqa: PLR0913 - one for each option
     interpolation: Annotated[
         Interpolation, typer.Option(help="Of an intensity image. Labels take the nearest voxel.")
     ] = Interpolation.LINEAR,
+    displacement: Annotated[
+        bool,
+        typer.Option(
+            "--displacement",
+            help="With each point of a .vtk, .ply or .csv file write the displacement that brought it there.",
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -97,7 +106,7 @@ def warp(  # noqa: PLR0913 - one for each option
     """
     require_place(output)
     if source.name.lower().endswith(POINT_ENDINGS):
-        what = _warp_points(source, transform, output, backward=backward)
+        what = _warp_points(source, transform, output, backward=backward, displacement=displacement)
     else:
         _check_image_output(output)
         mapped = _maps(transform, "an image", backward=backward)
@@ -118,15 +127,21 @@ def _maps(given: Sequence[Path], what: str, *, backward: bool) -> sitk.Transform
     return maps[0] if len(maps) == 1 else chain(*maps)
 
 
-def _warp_points(source: Path, transform: Sequence[Path], output: Path, *, backward: bool) -> str:
+def _warp_points(
+    source: Path, transform: Sequence[Path], output: Path, *, backward: bool, displacement: bool
+) -> str:
     from napari_shapereg.transforms import read_points, transform_points, write_points
+    from napari_shapereg.transforms.points_io import WRITE_ENDINGS
     from napari_shapereg.volumes.files import file_ending, naming
 
     with naming(output):
-        file_ending(output, POINT_ENDINGS)
+        file_ending(output, WRITE_ENDINGS)
     mapped = _maps(transform, "points", backward=backward)
     points = read_points(source)
-    write_points(points.moved(transform_points(mapped, points.points)), output)
+    moved = points.moved(transform_points(mapped, points.points))
+    if displacement:
+        moved = replace(moved, vectors=moved.points - points.points)
+    write_points(moved, output)
     return f"{len(points.points)} points"
 
 

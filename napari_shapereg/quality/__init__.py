@@ -7,12 +7,14 @@ from napari_shapereg.quality.concerns import concerns
 from napari_shapereg.quality.consistency import InverseConsistency, inverse_consistency
 from napari_shapereg.quality.jacobian_image import write_jacobian
 from napari_shapereg.quality.jacobians import jacobian_determinants
+from napari_shapereg.quality.landmarks import LandmarkErrors, target_registration_error
 from napari_shapereg.quality.metrics import Metrics
 from napari_shapereg.quality.regularity import Regularity, regularity
 
 __all__ = [
     "InverseConsistency",
     "LabelAgreement",
+    "LandmarkErrors",
     "Metrics",
     "Regularity",
     "concerns",
@@ -20,5 +22,6 @@ __all__ = [
     "jacobian_determinants",
     "label_agreement",
     "regularity",
+    "target_registration_error",
     "write_jacobian",
 ]

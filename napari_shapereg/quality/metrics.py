@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_shapereg.quality.agreement import LabelAgreement
     from napari_shapereg.quality.consistency import InverseConsistency
+    from napari_shapereg.quality.landmarks import LandmarkErrors
     from napari_shapereg.quality.regularity import Regularity
 
 
@@ -26,6 +27,7 @@ class Metrics:
         Of the two maps over the labelled voxels of the fixed volume.
     names : mapping from label to str, optional
         Names of the labels.
+    landmarks : LandmarkErrors, optional
     moving_volumes : mapping from label to float, optional
         Volumes of the labels in the moving volume itself, mm³ (the one resampled before may be cut by the
         grid).
@@ -35,6 +37,7 @@ class Metrics:
     after: Mapping[int, LabelAgreement]
     regularity: Regularity | None = None
     inverse_consistency: InverseConsistency | None = None
+    landmarks: LandmarkErrors | None = None
     names: Mapping[int, str] = field(default_factory=dict)
     moving_volumes: Mapping[int, float] = field(default_factory=dict)
 
@@ -46,14 +49,16 @@ class Metrics:
         dict
             ``labels``: for each label (as text) its ``name``, its ``moving_volume``, and the values of
             `LabelAgreement` under ``before`` and ``after``. ``jacobian``: ``mirrored``, ``minimum``,
-            ``maximum``, ``percentiles``, ``fraction_folded``, ``log_deviation``, ``voxels`` and ``histogram`` (``edges``
-            and ``counts``), or None. ``inverse_consistency``: ``mean``, ``p95``, ``maximum``, ``voxels``, or
-            None. Lengths in mm, volumes in mm³, points in LPS mm.
+            ``maximum``, ``percentiles``, ``fraction_folded``, ``log_deviation``, ``voxels`` and
+            ``histogram`` (``edges`` and ``counts``), or None. ``inverse_consistency``: ``mean``, ``p95``,
+            ``maximum``, ``voxels``, or None. ``landmarks``: see `LandmarkErrors`, or None. Lengths in mm,
+            volumes in mm³, points in LPS mm.
         """
         return {
             "labels": {str(label): self._label(label) for label in sorted({*self.before, *self.after})},
             "jacobian": _jacobian(self.regularity) if self.regularity else None,
             "inverse_consistency": asdict(self.inverse_consistency) if self.inverse_consistency else None,
+            "landmarks": self.landmarks.to_dict() if self.landmarks else None,
         }
 
     def _label(self, label: int) -> dict[str, Any]:

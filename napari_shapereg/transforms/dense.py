@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 import nibabel
 import numpy as np
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from napari_shapereg.volumes import ImageGrid
 
 _NIFTI = (".nii", ".nii.gz")
@@ -31,7 +29,13 @@ _MILLIMETRES = 2
 _SCANNER = 1
 
 
-def write_displacement(transform: sitk.Transform, grid: ImageGrid, path: str | os.PathLike[str]) -> Path:
+def write_displacement(
+    transform: sitk.Transform,
+    grid: ImageGrid,
+    path: str | os.PathLike[str],
+    *,
+    frame: Literal["LPS", "RAS"] = "LPS",
+) -> Path:
     """Write the displacement ``T(x) - x`` of a map at every voxel of a grid.
 
     Parameters
@@ -41,8 +45,12 @@ def write_displacement(transform: sitk.Transform, grid: ImageGrid, path: str | o
     grid : ImageGrid
         Of the image written; for ``fixed_to_moving`` the grid of the fixed image.
     path : path
-        ``.nii`` or ``.nii.gz``: 5-D (x, y, z, 1, 3), intent 1007, the vectors in LPS mm as ITK and ANTs have
-        it, float32, written slab by slab. ``.nrrd`` or ``.mha``: a float32 vector image, made in memory.
+        ``.nii`` or ``.nii.gz``: 5-D (x, y, z, 1, 3), float32, written slab by slab. ``.nrrd`` or ``.mha``: a
+        float32 vector image, made in memory.
+    frame : {"LPS", "RAS"}
+        Of the vectors. LPS, in NIfTI with the intent 1007 (vector), is what ITK, ANTs, Greedy and 3D Slicer
+        take. RAS, with the intent 1006 (displacement vector), is what the NIfTI standard says; for NIfTI
+        alone. ITK (5.4 and later) converts it when it reads.
 
     Returns
     -------
@@ -52,33 +60,35 @@ def write_displacement(transform: sitk.Transform, grid: ImageGrid, path: str | o
     Raises
     ------
     InputError
-        The transform is not 3-D, the ending is unknown, or the file cannot be written.
+        The transform is not 3-D, the ending is unknown or not for that frame, or the file cannot be written.
     ResourceError
         The ending asks for an image in memory that is larger than that.
     """
     require_3d(transform)
     target = Path(path).expanduser()
     with naming(target):
-        ending = file_ending(target, (*_NIFTI, *_WHOLE))
+        ending = file_ending(target, _NIFTI if frame == "RAS" else (*_NIFTI, *_WHOLE))
     if ending in _WHOLE:
         _write_whole(transform, grid, target)
         return target
-    header = _header((*grid.size, 1, 3), grid)
-    header.set_intent("vector")
-    with _nifti_stream(target, header) as file:
+    header = nifti_header((*grid.size, 1, 3), grid)
+    header.set_intent("displacement vector" if frame == "RAS" else "vector")
+    signs = (-1, -1, 1) if frame == "RAS" else (1, 1, 1)
+    with nifti_stream(target, header) as file:
         # NIfTI keeps the components one after the other, so the map is sampled once for each.
-        for component in range(3):
-            for slab in _displacement_slabs(transform, grid):
-                file.write(np.ascontiguousarray(slab[..., component], dtype="<f4").tobytes())
+        for component, sign in enumerate(signs):
+            for part in slabs(grid):
+                moves = sitk.GetArrayFromImage(_sample(transform, part))[..., component]
+                file.write(np.ascontiguousarray(sign * moves, dtype="<f4").tobytes())
     return target
 
 
-def _displacement_slabs(transform: sitk.Transform, grid: ImageGrid) -> Iterator[NDArray[np.float32]]:
+def slabs(grid: ImageGrid) -> Iterator[ImageGrid]:
+    """Yield the parts of a grid, of about a million voxels, along z."""
     x, y, z = grid.size
     thickness = max(1, _SLAB_VOXELS // (x * y))
     for first in range(0, z, thickness):
-        part = grid.cropped((0, 0, first), (x, y, min(thickness, z - first)))
-        yield sitk.GetArrayFromImage(_sample(transform, part))
+        yield grid.cropped((0, 0, first), (x, y, min(thickness, z - first)))
 
 
 def _sample(transform: sitk.Transform, grid: ImageGrid) -> sitk.Image:
@@ -94,7 +104,8 @@ def _write_whole(transform: sitk.Transform, grid: ImageGrid, target: Path) -> No
         sitk.WriteImage(_sample(transform, grid), str(temporary), useCompression=True)
 
 
-def _header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Header:
+def nifti_header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Header:
+    """Return the header of a float32 file on a grid, whose sform and qform are RAS as NIfTI has it."""
     header = nibabel.Nifti1Header(endianness="<")
     header.set_data_dtype(np.float32)
     header.set_data_shape(shape)
@@ -111,7 +122,7 @@ def _header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Header:
 
 
 @contextmanager
-def _nifti_stream(target: Path, header: nibabel.Nifti1Header) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def nifti_stream(target: Path, header: nibabel.Nifti1Header) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Open a NIfTI file for writing, its header done, so that the block adds the voxels."""
     with whole_file(target) as temporary, temporary.open("wb") as plain:
         if target.name.lower().endswith(".nii"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,7 +32,6 @@ _MOST_FILES = 20
 """In a row: a file that names itself as its initial transform would else never end."""
 
 Fields: TypeAlias = dict[str, list[str]]
-Centred: TypeAlias = sitk.Euler3DTransform | sitk.Similarity3DTransform | sitk.AffineTransform
 
 
 def is_elastix(head: bytes) -> bool:
@@ -145,10 +144,10 @@ def _affine(fields: Fields) -> sitk.Transform:
     return _about_centre(sitk.AffineTransform(3), fields, 12)
 
 
-def _about_centre(transform: Centred, fields: Fields, count: int) -> sitk.Transform:
+def _about_centre(transform: Any, fields: Fields, count: int) -> sitk.Transform:  # noqa: ANN401
     transform.SetCenter(_numbers(fields, "CenterOfRotationPoint", 3))
     transform.SetParameters(_numbers(fields, "TransformParameters", count))
-    return transform
+    return sitk.Transform(transform)
 
 
 def _bspline(fields: Fields) -> sitk.Transform:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.containers import affine_transform
+from napari_shapereg.volumes.files import file_ending, naming, whole_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     import SimpleITK as sitk
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """And back: it is its own inverse."""
@@ -29,26 +31,30 @@ def read_matrix(path: Path) -> sitk.AffineTransform:
     InputError
         It is no such matrix, or singular. Without the file's name, which the caller adds.
     """
-    return affine_of(read_rows(path), RAS_TO_LPS)
+    matrix = RAS_TO_LPS @ read_rows(path) @ RAS_TO_LPS
+    return affine_transform(matrix[:3, :3], matrix[:3, 3])
 
 
-def affine_of(matrix: ArrayLike, frame: NDArray[np.float64]) -> sitk.AffineTransform:
-    """Return the transform of LPS points that a 4 x 4 matrix is in another frame.
-
-    Parameters
-    ----------
-    matrix : (4, 4) array-like
-        Maps points of the other frame.
-    frame : (4, 4) array
-        From LPS mm to the other frame.
+def write_matrix(transform: sitk.Transform, path: str | os.PathLike[str]) -> Path:
+    """Write a linear map as a matrix of RAS points, for ``greedy -r`` or ``c3d -reslice-matrix``.
 
     Raises
     ------
     InputError
-        The matrix is singular.
+        The transform is not linear, the ending is not ``.mat``, or the file cannot be written.
     """
-    whole = np.linalg.inv(frame) @ np.asarray(matrix) @ frame
-    return affine_transform(whole[:3, :3], whole[:3, 3])
+    target = Path(path).expanduser()
+    with naming(target):
+        file_ending(target, (".mat",))
+        if not transform.IsLinear():
+            raise InputError(f"a matrix holds one linear transform, got a {transform.GetName()}")
+    origin, *ends = (np.array(transform.TransformPoint(point)) for point in np.eye(4, 3, -1).tolist())
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack(ends, axis=1) - origin[:, None]
+    matrix[:3, 3] = origin
+    with whole_file(target) as temporary:
+        np.savetxt(temporary, RAS_TO_LPS @ matrix @ RAS_TO_LPS, fmt="%.17g")
+    return target
 
 
 def read_rows(path: Path) -> NDArray[np.float64]:

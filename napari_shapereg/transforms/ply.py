@@ -85,7 +85,7 @@ def read_ply(path: Path) -> PointSet:
 
 
 def write_ply(points: PointSet, path: Path) -> None:
-    """Write vertices, polygons and lines of two points as an ASCII ``.ply`` file.
+    """Write vertices, polygons and lines of two points as an ASCII ``.ply`` file; vectors as dx, dy, dz.
 
     Raises
     ------
@@ -99,13 +99,16 @@ def write_ply(points: PointSet, path: Path) -> None:
     with path.open("w", encoding="ascii", newline="\n") as file:
         file.write("ply\nformat ascii 1.0\ncomment napari-shapereg SPACE=LPS\n")
         file.write(f"element vertex {len(points.points)}\n")
-        file.writelines(f"property double {axis}\n" for axis in "xyz")
+        rows, names = points.points, ["x", "y", "z"]
+        if points.vectors is not None:
+            rows, names = np.hstack([rows, points.vectors]), [*names, "dx", "dy", "dz"]
+        file.writelines(f"property double {name}\n" for name in names)
         if faces:
             file.write(f"element face {len(faces)}\nproperty list uchar int vertex_indices\n")
         if lines:
             file.write(f"element edge {len(lines)}\nproperty int vertex1\nproperty int vertex2\n")
         file.write("end_header\n")
-        np.savetxt(file, points.points, fmt="%.12g")
+        np.savetxt(file, rows, fmt="%.12g")
         file.writelines(f"{len(row)} {' '.join(map(str, row))}\n" for row in faces)
         file.writelines(f"{row[0]} {row[1]}\n" for row in lines)
 

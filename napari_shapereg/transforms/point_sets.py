@@ -47,17 +47,20 @@ class PointSet:
         Of a mesh.
     columns : mapping from str to tuple of str, optional
         Further columns of a table, one text for each point.
+    vectors : (N, 3) float64 array, optional
+        A displacement at each point, LPS mm, finite.
 
     Raises
     ------
     InputError
-        The points are not (N, 3) or not finite, cells name points that do not exist, or a column has another
-        length.
+        The points are not (N, 3) or not finite, the vectors are not as many or not finite, cells name points
+        that do not exist, or a column has another length.
     """
 
     points: NDArray[np.float64]
     cells: tuple[Cells, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vectors: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check the points, the cells against them, and the columns."""
@@ -69,13 +72,19 @@ class PointSet:
             raise InputError(f"point {first} is {points[first].tolist()}: coordinates must be finite")
         for cells in self.cells:
             _check_cells(cells, len(points))
+        if self.vectors is not None and (
+            np.shape(self.vectors) != points.shape or not np.isfinite(self.vectors).all()
+        ):
+            raise InputError(
+                f"each of the {len(points)} points needs a finite vector, got {np.shape(self.vectors)}"
+            )
         for name, values in self.columns.items():
             if len(values) != len(points):
                 raise InputError(f"column {name!r} has {len(values)} values for {len(points)} points")
         object.__setattr__(self, "points", points)
 
     def moved(self, points: ArrayLike) -> PointSet:
-        """Return the same set with other coordinates.
+        """Return the same set with other coordinates, and without vectors.
 
         Parameters
         ----------
@@ -87,7 +96,20 @@ class PointSet:
         InputError
             Their number differs, or they are not finite.
         """
-        return replace(self, points=np.asarray(points, dtype=np.float64))
+        return replace(self, points=np.asarray(points, dtype=np.float64), vectors=None)
+
+
+def to_lps(points: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Return (N, 3) points of the frame ``LPS`` or ``RAS`` in LPS.
+
+    Raises
+    ------
+    InputError
+        The frame is another one.
+    """
+    if frame not in ("LPS", "RAS"):
+        raise InputError(f"the frame of coordinates must be LPS or RAS, got {frame!r}")
+    return points * [-1.0, -1.0, 1.0] if frame == "RAS" else points
 
 
 def _check_cells(cells: Cells, count: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_shapereg.errors import InputError
+from napari_shapereg.transforms.markups import read_markups, write_markups
 from napari_shapereg.transforms.ply import read_ply, write_ply
 from napari_shapereg.transforms.point_sets import PointSet
+from napari_shapereg.transforms.point_tables import read_table, write_table
 from napari_shapereg.transforms.vtk_polydata import read_vtk, write_vtk
 from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
 
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-POINT_ENDINGS = (".csv", ".vtk", ".ply")
-_ARROW_ENDINGS = (".csv", ".vtk")
-_DIGITS = ".12g"
+_READERS = {
+    ".csv": read_table,
+    ".fcsv": read_table,
+    ".mrk.json": read_markups,
+    ".vtk": read_vtk,
+    ".ply": read_ply,
+}
+_WRITERS = {".csv": write_table, ".mrk.json": write_markups, ".vtk": write_vtk, ".ply": write_ply}
+READ_ENDINGS, WRITE_ENDINGS = tuple(_READERS), tuple(_WRITERS)
 
 
 def read_points(path: str | os.PathLike[str]) -> PointSet:
@@ -30,8 +37,9 @@ def read_points(path: str | os.PathLike[str]) -> PointSet:
     Parameters
     ----------
     path : path
-        ``.csv``: a header line with the columns x, y and z, LPS mm, and any others, which are kept. ``.vtk``:
-        legacy polygonal data. ``.ply``. A VTK or PLY file that says ``SPACE=RAS`` is converted to LPS.
+        ``.csv``: a header line with the columns x, y and z, and any others, which are kept. ``.fcsv`` and
+        ``.mrk.json``: landmarks of 3D Slicer. ``.vtk``: legacy polygonal data. ``.ply``. What a file says to
+        be RAS is converted to LPS; see each reader.
 
     Returns
     -------
@@ -45,13 +53,13 @@ def read_points(path: str | os.PathLike[str]) -> PointSet:
     """
     source = Path(path).expanduser()
     with naming(source):
-        ending = file_ending(source, POINT_ENDINGS)
+        ending = file_ending(source, READ_ENDINGS)
         if source.is_dir():
             raise InputError("this is a directory; give the file of one point set")
         if not source.is_file():
             raise InputError("no such file; check the path")
         try:
-            return {".csv": _read_csv, ".vtk": read_vtk, ".ply": read_ply}[ending](source)
+            return _READERS[ending](source)
         except OSError as error:
             raise InputError(f"cannot be read ({reason(error)}); check permissions") from error
 
@@ -63,7 +71,8 @@ def write_points(points: PointSet, path: str | os.PathLike[str]) -> Path:
     ----------
     points : PointSet
     path : path
-        ``.csv`` keeps the points and their columns, ``.vtk`` and ``.ply`` the points and their cells.
+        ``.csv`` keeps the points, their columns and their vectors (dx, dy, dz), ``.vtk`` and ``.ply`` the
+        points, their cells and their vectors, ``.mrk.json`` the points and their names.
 
     Returns
     -------
@@ -77,9 +86,9 @@ def write_points(points: PointSet, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path).expanduser()
     with naming(target):
-        ending = file_ending(target, POINT_ENDINGS)
+        ending = file_ending(target, WRITE_ENDINGS)
     with whole_file(target) as temporary:
-        {".csv": _write_csv, ".vtk": write_vtk, ".ply": write_ply}[ending](points, temporary)
+        _WRITERS[ending](points, temporary)
     return target
 
 
@@ -94,7 +103,7 @@ def write_arrows(points: ArrayLike, vectors: ArrayLike, path: str | os.PathLike[
         The arrows.
     path : path
         ``.vtk``: vertices with the point vectors ``displacement`` (Glyph in ParaView and 3D Slicer draws
-        them). ``.csv``: the columns x, y, z, dx, dy, dz.
+        them). ``.ply``: the vertex properties dx, dy, dz. ``.csv``: columns of these names.
 
     Returns
     -------
@@ -106,53 +115,7 @@ def write_arrows(points: ArrayLike, vectors: ArrayLike, path: str | os.PathLike[
     InputError
         The shapes differ, a number is not finite, the ending is unknown, or the file cannot be written.
     """
-    target = Path(path).expanduser()
-    feet = PointSet(np.asarray(points, dtype=np.float64))
-    arrows = np.asarray(vectors, dtype=np.float64)
-    if arrows.shape != feet.points.shape or not np.isfinite(arrows).all():
-        raise InputError(
-            f"each of the {len(feet.points)} points needs a finite vector, got a shape of {arrows.shape}"
-        )
-    with naming(target):
-        ending = file_ending(target, _ARROW_ENDINGS)
-    with whole_file(target) as temporary:
-        if ending == ".vtk":
-            write_vtk(feet, temporary, arrows)
-        else:
-            columns = {f"d{axis}": tuple(map(_text, arrows[:, k])) for k, axis in enumerate("xyz")}
-            _write_csv(PointSet(feet.points, columns=columns), temporary)
-    return target
-
-
-def _text(value: float) -> str:
-    return format(float(value), _DIGITS)
-
-
-def _read_csv(path: Path) -> PointSet:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"this is no text table ({error}); save it as CSV in UTF-8") from error
-    names = [name.strip() for name in rows[0]] if rows else []
-    places = {name.lower(): place for place, name in enumerate(names)}
-    if not {"x", "y", "z"} <= places.keys():
-        raise InputError(f"the first line must name the columns x, y and z (LPS mm), got {names}")
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(names):
-            raise InputError(f"row {number} has {len(row)} values, the header {len(names)}; correct it")
-    try:
-        points = np.array([[float(row[places[axis]]) for axis in "xyz"] for row in rows[1:]]).reshape(-1, 3)
-    except ValueError as error:
-        raise InputError(f"coordinates must be numbers ({error}); write them with a decimal point") from error
-    others = [name for name in names if name.lower() not in ("x", "y", "z")]
-    columns = {name: tuple(row[names.index(name)] for row in rows[1:]) for name in others}
-    return PointSet(points, columns=columns)
-
-
-def _write_csv(points: PointSet, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["x", "y", "z", *points.columns])
-        for place, row in enumerate(points.points):
-            writer.writerow([*map(_text, row), *(values[place] for values in points.columns.values())])
+    feet, arrows = (np.asarray(values, dtype=np.float64) for values in (points, vectors))
+    with naming(Path(path).expanduser()):
+        file_ending(Path(path), (".csv", ".vtk", ".ply"))
+    return write_points(PointSet(feet, vectors=arrows), path)

@@ -112,16 +112,15 @@ def read_vtk(path: Path) -> PointSet:
     return PointSet(points * ras_signs(title), tuple(cells))
 
 
-def write_vtk(points: PointSet, path: Path, vectors: NDArray[np.float64] | None = None) -> None:
+def write_vtk(points: PointSet, path: Path) -> None:
     """Write a legacy ASCII ``.vtk`` file (version 3.0, which every reader of the format knows).
 
     Parameters
     ----------
     points : PointSet
-        A set without cells gets one vertex for each point: viewers show cells only.
+        A set without cells gets one vertex for each point: viewers show cells only. Its vectors become the
+        point vectors ``displacement``.
     path : Path
-    vectors : (N, 3) array, optional
-        Displacements of the points, LPS mm.
     """
     count = len(points.points)
     vertices = Cells("vertices", np.ones(count, dtype=np.int64), np.arange(count))
@@ -135,9 +134,9 @@ def write_vtk(points: PointSet, path: Path, vectors: NDArray[np.float64] | None 
             if lists:
                 file.write(f"{keyword} {len(lists)} {sum(len(row) + 1 for row in lists)}\n")
                 file.writelines(f"{len(row)} {' '.join(map(str, row))}\n" for row in lists)
-        if vectors is not None:
+        if points.vectors is not None:
             file.write(f"POINT_DATA {count}\nVECTORS displacement double\n")
-            np.savetxt(file, vectors, fmt=_DIGITS)
+            np.savetxt(file, points.vectors, fmt=_DIGITS)
 
 
 def ras_signs(header: str) -> NDArray[np.float64]:

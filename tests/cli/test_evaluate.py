@@ -83,3 +83,20 @@ def test_labels_that_one_volume_lacks_count_as_empty(shapereg, shifted, tmp_path
     assert [row["after"]["dice"] for row in printed["labels"].values()] == [0, 0]
     only = json.loads(shapereg("evaluate", *shifted, "--labels", "3", "--json").out)
     assert list(only["labels"]) == ["3"]
+
+
+def test_landmarks_are_paired_and_measured(shapereg, shifted, tmp_path):
+    sitk.WriteTransform(sitk.TranslationTransform(3, (1.0, 0.0, 0.0)), str(tmp_path / "shift.tfm"))
+    (tmp_path / "fixed.csv").write_text("label,x,y,z\nmedial,3,5,5\nlateral,4,5,5\n")
+    (tmp_path / "other.csv").write_text("label,x,y,z\nlateral,5,5,5\nmedial,4,5,7\n")
+    words = ["evaluate", *shifted, "-t", tmp_path / "shift.tfm"]
+    words += ["--landmarks", tmp_path / "fixed.csv", tmp_path / "other.csv"]
+    errors = json.loads(shapereg(*words, "--json").out)["landmarks"]
+    assert errors["landmarks"]["lateral"] == {"before": pytest.approx(1), "after": pytest.approx(0)}
+    assert errors["landmarks"]["medial"] == {"before": pytest.approx(5**0.5), "after": pytest.approx(2)}
+    assert ["mean", "1.62", "1.00"] in [line.split() for line in shapereg(*words).out.splitlines()]
+    (tmp_path / "other.csv").write_text("label,x,y,z\ncentral,5,5,5\n")
+    run = shapereg(*words)
+    assert run.code == 2
+    assert "only in one set: central, lateral, medial" in run.err
+    assert str(tmp_path / "other.csv") in run.err

@@ -215,3 +215,15 @@ def test_wrong_words(shapereg, result, boxes, tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 4, 4, 3), np.uint8), isVector=True), str(vectors))
     refused("one number per voxel is needed, got 3", vectors, "-t", result, "-o", out)
     assert not out.exists()
+
+
+def test_points_may_tell_what_moved_them(shapereg, result, tmp_path):
+    (tmp_path / "points.csv").write_text("x,y,z,name\n1,2,3,a\n")
+    words = ["warp", tmp_path / "points.csv", "-t", result, "--displacement"]
+    assert shapereg(*words, "-o", tmp_path / "moved.csv").code == 0
+    assert (tmp_path / "moved.csv").read_text() == "x,y,z,dx,dy,dz,name\n3.1,0.4,6,2.1,-1.6,3,a\n"
+    assert shapereg(*words, "-o", tmp_path / "moved.mrk.json").code == 0
+    assert '"label": "a"' in (tmp_path / "moved.mrk.json").read_text()
+    run = shapereg(*words, "-o", tmp_path / "moved.fcsv")
+    assert run.code == 2
+    assert "unknown; use one of" in run.err

@@ -125,3 +125,105 @@ def _transformix(moving, maps):
         parameters.AddParameterMap(fields)
     image = itk.imread(str(moving), itk.F)
     return itk.array_from_image(itk.transformix_filter(image, parameters)).copy()
+
+
+# ------------------------------------------------------------------------------------------------ FSL
+
+
+def fsl_points(warp, moving, fixed, points):
+    """Return where a relative warp carries voxel centres of the fixed image, (N, 3), RAS mm in and out."""
+    from fsl.data.image import Image
+    from fsl.transform.fnirt import readFnirt
+
+    field = readFnirt(str(warp), src=Image(str(moving)), ref=Image(str(fixed)), defType="relative")
+    return field.transform(points, from_="world", to="world")
+
+
+def fsl_warp(moving, fixed, images, path):
+    """Write a warp that carries the voxel centres of the fixed image to `images`, (x, y, z, 3), RAS mm."""
+    from fsl.data.image import Image
+    from fsl.transform.nonlinear import DeformationField, convertDeformationSpace
+
+    source, reference = Image(str(moving)), Image(str(fixed))
+    whole = DeformationField(
+        images,
+        source,
+        reference,
+        xform=reference.voxToWorldMat,
+        srcSpace="world",
+        refSpace="world",
+        defType="absolute",
+    )
+    absolute = convertDeformationSpace(whole, from_="fsl", to="fsl")
+    # Relative displacements are what is left of absolute ones without the coordinates of the voxels.
+    voxels = np.moveaxis(np.indices(reference.shape), 0, -1).reshape(-1, 3)
+    from fsl.transform.affine import transform
+
+    here = transform(voxels, reference.getAffine("voxel", "fsl")).reshape(*reference.shape, 3)
+    relative = DeformationField(
+        absolute.data - here,
+        source,
+        reference,
+        xform=reference.voxToWorldMat,
+        srcSpace="fsl",
+        refSpace="fsl",
+        defType="relative",
+    )
+    relative.save(str(path))
+
+
+def flirt_matrix(matrix, moving, fixed, path):
+    """Write a (4, 4) matrix from moving to fixed points, RAS mm, as FLIRT does."""
+    from fsl.data.image import Image
+    from fsl.transform.flirt import toFlirt, writeFlirt
+
+    writeFlirt(toFlirt(matrix, Image(str(moving)), Image(str(fixed)), "world", "world"), str(path))
+
+
+# -------------------------------------------------------------------------------------------------------- VTK
+
+
+def vtk_polydata(path):
+    """Return points, polygons and the vectors ``displacement`` (or None) of a .vtk or .ply file."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    reader = vtk.vtkPLYReader() if path.suffix == ".ply" else vtk.vtkPolyDataReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    mesh = reader.GetOutput()
+    vectors = mesh.GetPointData().GetVectors("displacement")
+    return (
+        vtk_to_numpy(mesh.GetPoints().GetData()),
+        vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3),
+        None if vectors is None else vtk_to_numpy(vectors),
+    )
+
+
+def vtk_sphere(path, version):
+    """Write a sphere as VTK itself does, binary; return its points and triangles."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    sphere = vtk.vtkSphereSource()
+    sphere.SetCenter(10.0, -20.0, 30.0)
+    sphere.Update()
+    if path.suffix == ".ply":
+        writer = vtk.vtkPLYWriter()
+    else:
+        writer = vtk.vtkPolyDataWriter()
+        writer.SetFileVersion(version)
+    writer.SetInputConnection(sphere.GetOutputPort())
+    writer.SetFileName(str(path))
+    writer.SetFileTypeToBinary()
+    writer.Write()
+    mesh = sphere.GetOutput()
+    triangles = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    return vtk_to_numpy(mesh.GetPoints().GetData()), triangles
+
+
+def meshio_columns(path):
+    """Return the data on the points of a mesh, by name, as meshio reads it."""
+    import meshio
+
+    return dict(meshio.read(str(path)).point_data)
