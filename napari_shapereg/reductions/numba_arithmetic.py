@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llvmlite import ir
 from llvmlite.binding import get_process_triple
+from numba.core import types
+from numba.core.typing import signature
 
 from napari_shapereg.reductions.numba_compile import instruction
 
@@ -145,15 +147,27 @@ def _generate_quotient(
 
 
 def _generate_refined_estimate(number: _Format, builder: ir.IRBuilder, square: ir.Value) -> ir.Value:
-    # LLVM would refine the estimate itself, with one multiplication more. The attribute asks for the bare
-    # one; llvmlite has no name for it. Where it is not understood the result is refined twice, and as good.
-    set.add(builder.function.attributes, '"reciprocal-estimates"="vec-sqrtf:0,sqrtf:0"')
+    _ask_for_bare_estimates(builder)
     estimate = _generate_quotient(number, builder, square, numerator=1.0)
     # Newton's step for e ~ 1 / sqrt(q) is e (3 - q e^2) / 2.
     scaled = builder.fmul(square, estimate, flags=_FUSE_ONLY)
     product = builder.fmul(scaled, estimate, flags=_FUSE_ONLY)
     correction = builder.fsub(ir.Constant(number.real, 3.0), product, flags=_FUSE_ONLY)
     return builder.fmul(estimate, correction, flags=_FUSE_ONLY)
+
+
+def _ask_for_bare_estimates(builder: ir.IRBuilder) -> None:
+    # LLVM would refine the estimate itself, with one multiplication more. The attribute asks for the bare
+    # one; llvmlite has no name for it. Where it is not understood the result is refined twice, and as good.
+    set.add(builder.function.attributes, '"reciprocal-estimates"="vec-sqrtf:0,sqrtf:0"')
+
+
+def _type_bare_estimates(_context: Code) -> Code:
+    def generate(context: Code, builder: ir.IRBuilder, _signature: Code, _arguments: Code) -> ir.Value:
+        _ask_for_bare_estimates(builder)
+        return context.get_dummy_value()
+
+    return signature(types.none), generate
 
 
 exp2: Callable[[Number], Number] = instruction(_type_exp2)
@@ -172,4 +186,10 @@ twice_inverse_root: Callable[[Number], Number] = instruction(_type_twice_inverse
 """Return 2 / sqrt(q), q > 0, inside compiled code only.
 
 In float32 on x86 it is the processor's estimate (12 or 14 bits) and one Newton step: good to 3e-7.
+"""
+
+bare_estimates: Callable[[], None] = instruction(_type_bare_estimates)
+"""Ask for unrefined estimates in a loop into which others that take inverse roots are merged.
+
+What a loop asks for itself is forgotten when it becomes a part of another.
 """

@@ -17,7 +17,7 @@ from napari_shapereg.reductions.numba_threads import for_rows
 if TYPE_CHECKING:
     from napari_shapereg.reductions.numba_compile import Array, Points
 
-LEAF = 64
+LEAF = 128
 """Points in the smallest cells, at most; more than half of it in all."""
 SHARED_LEVEL = 4
 """From which on threads share the cells; fixed, so that their number does not change a result."""
@@ -30,8 +30,9 @@ class Cells(NamedTuple):
     ----------
     order : (N,) int64 array
         Where the points of the tree were before.
-    points : (3, N) array
-        The points in the order of the tree: those of any cell are neighbours.
+    points : (3, N + LEAF) array
+        The points in the order of the tree, in which those of any cell are neighbours, and zeros: a loop
+        may read on for as long as the largest leaf.
     depth : int
         Level of the leaves; there are 2^depth.
     centers, halves : (2^(depth + 1), 3) float64 array
@@ -59,8 +60,9 @@ class Cells(NamedTuple):
 
 def cells_of(points: Points, threads: int) -> Cells:
     """Return the tree over points of three coordinates."""
-    block = np.stack(points)
-    count = block.shape[1]
+    count = len(points[0])
+    block = np.zeros((3, count + LEAF), points[0].dtype)
+    block[:, :count] = points
     depth = max(0, (-(-count // LEAF) - 1).bit_length())
     order = np.arange(count)
     boxes = np.zeros((2 ** (depth + 1), 6))

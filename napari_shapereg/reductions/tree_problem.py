@@ -10,7 +10,7 @@ import numpy as np
 from napari_shapereg.reductions.kernels import CauchyKernel, GaussianKernel, LaplacianKernel
 from napari_shapereg.reductions.numba_kernel_sums import kernel_sums
 from napari_shapereg.reductions.numba_threads import for_rows
-from napari_shapereg.reductions.tree_cells import spans
+from napari_shapereg.reductions.tree_cells import LEAF, spans
 from napari_shapereg.reductions.tree_proxies import polynomials, proxy_weights
 from napari_shapereg.reductions.tree_sums import Loop, tree_sums
 from napari_shapereg.reductions.tree_walk import Acceptance, Sources, count_pairs
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 SAMPLED_LEAVES = 64
 SAMPLED_POINTS = 4
 """Of each of these leaves."""
-MARGIN = 2.0
-"""Of the precision over the error on the sample: what 256 points may miss of it."""
-TRIALS = 5
-CLOSE, AIM = 0.25, 0.8
+MARGIN = 1.4
+"""Of the precision over the error on the sample: what 256 points may miss (a fifth, at most, was seen)."""
+TRIALS = 4
+CLOSE, AIM = 0.5, 0.75
 """Of what is allowed: an error above the first is not worth another trial, the second is aimed at."""
 WORTH_IT = 0.6
 """Share of the exact sum's pairs that the tree may visit: it walks, copies and interpolates beside."""
@@ -101,14 +101,18 @@ class TreeProblem(NamedTuple):
             share = MARGIN * error / precision
             if share <= 1:
                 found = tried
-            if found and (share > CLOSE or angle == _WIDEST):
-                break
-            angle = min(angle * (AIM / max(share, 1e-3)) ** (1 / _ORDER), _WIDEST)
+                if share > CLOSE or angle == _WIDEST:
+                    break
+                angle = min(angle * (AIM / max(share, 1e-3)) ** (1 / _ORDER), _WIDEST)
+            elif found:
+                angle = math.sqrt(angle * found.angle)
+            else:
+                angle *= (AIM / min(share, 1e3)) ** (1 / _ORDER)
         return found
 
     def _pays(self, accepted: Acceptance, leaves: Array) -> bool:
-        pairs = count_pairs((self.targets, self.sources), len(polynomials().nodes), accepted, leaves)
-        whole = len(self.targets.order) * len(self.sources.weights) / (2 if self.same else 1)
+        pairs = count_pairs((self.targets, self.sources), len(polynomials().parents), accepted, leaves)
+        whole = len(self.targets.order) * len(self.sources.cells.order) / (2 if self.same else 1)
         return bool(pairs * 2**self.targets.depth < WORTH_IT * whole * len(leaves))
 
     def _exact(self, rows: Array, *, with_slopes: bool) -> tuple[Array, Array | None]:
@@ -120,21 +124,24 @@ class TreeProblem(NamedTuple):
         def loop(part: tuple[int, int]) -> None:
             kernel_sums(profile, here, there, self.sources.weights, limits, part, values, slopes)
 
-        for_rows(loop, len(rows), len(self.sources.weights), self.threads)
+        for_rows(loop, len(rows), len(self.sources.cells.order), self.threads)
         return values, slopes
 
 
 def sources_of(cells: Cells, weights: Array, threads: int) -> Sources:
     """Return a tree of sources, given the weights (N,) of its points in their own order."""
-    ordered = weights[cells.order]
+    count = len(weights)
+    ordered = np.zeros(count + LEAF, weights.dtype)
+    ordered[:count] = weights[cells.order]
     leaves = 2**cells.depth
     filled = np.zeros(2 * leaves, bool)
-    starts, _ = spans(np.arange(leaves), cells.depth, len(weights))
-    filled[leaves:] = np.logical_or.reduceat(ordered != 0, starts)
+    starts, _ = spans(np.arange(leaves), cells.depth, count)
+    filled[leaves:] = np.logical_or.reduceat(ordered[:count] != 0, starts)
     for level in range(cells.depth, 0, -1):
         children = filled[2**level : 2 ** (level + 1)]
         filled[2 ** (level - 1) : 2**level] = children[::2] | children[1::2]
-    return Sources(cells, ordered, proxy_weights(cells, ordered, polynomials(), threads), filled)
+    proxies = proxy_weights(cells, ordered, polynomials(), threads).astype(weights.dtype)
+    return Sources(cells, ordered, proxies, filled)
 
 
 def variation(kernel: ElementaryKernel, scale: float, precision: float) -> Acceptance:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Where the nodes lie in the cube [-1, 1]^3, for centres of faces, middles of edges and corners: of those
 # tried, those of the least error over cubes, planes and lines.
 _PLACES = {1: 0.6, 2: 0.9, 3: 0.8}
+PADDED = 32
+"""Nodes of a cell, up to whole vectors: what is beyond their number has no weight."""
 # Of a leaf's polynomials, in pairs of points.
 _WORK = 512
 
@@ -40,7 +42,8 @@ class Polynomials(NamedTuple):
 
     Attributes
     ----------
-    nodes : (Q, 3) array
+    nodes : (3, PADDED) array
+        Q nodes, and 0 up to whole vectors.
     coefficients : (Q, Q) array
         Times the values at the nodes it is the coefficients of the monomials.
     parents, axes : (Q,) int64 array
@@ -66,12 +69,14 @@ def polynomials() -> Polynomials:
     axes = exponents.argmax(axis=1)
     lower = exponents - np.eye(3, dtype=int)[axes]
     parents = np.array([0, *[powers.index(tuple(power)) for power in lower[1:].tolist()]])
-    return Polynomials(nodes, np.ascontiguousarray(np.linalg.inv(values)), parents, axes)
+    padded = np.zeros((3, PADDED))
+    padded[:, : len(nodes)] = nodes.T
+    return Polynomials(padded, np.ascontiguousarray(np.linalg.inv(values)), parents, axes)
 
 
 def proxy_weights(cells: Cells, weights: Array, basis: Polynomials, threads: int) -> Array:
-    """Return the weights (2^(depth + 1), Q) of all proxies, given those of the points in the tree's order."""
-    table = np.zeros((2 ** (cells.depth + 1), len(basis.nodes)))
+    """Return the weights (2^(depth + 1), PADDED) of proxies, given those of the points in tree order."""
+    table = np.zeros((2 ** (cells.depth + 1), PADDED))
 
     def loop(rows: tuple[int, int]) -> None:
         below = cells.depth - shared
@@ -79,7 +84,7 @@ def proxy_weights(cells: Cells, weights: Array, basis: Polynomials, threads: int
         gather_parents(cells, basis, (shared, cells.depth), rows, table)
 
     shared = min(SHARED_LEVEL, cells.depth)
-    for_rows(loop, 2**shared, _WORK * len(weights), threads)
+    for_rows(loop, 2**shared, _WORK * len(cells.order), threads)
     gather_parents(cells, basis, (0, shared), (0, 1), table)
     return table
 
@@ -89,7 +94,7 @@ def gather_leaves(
     cells: Cells, weights: Array, basis: Polynomials, rows: tuple[int, int], table: Array
 ) -> None:
     """Hand the weights of the points of a range of leaves to their proxies."""
-    count, size = weights.shape[0], basis.nodes.shape[0]
+    count, size = cells.order.shape[0], basis.parents.shape[0]
     places, monomials = np.empty((3, LEAF)), np.empty((size, LEAF))
     for k in range(rows[0], rows[1]):
         first, last = span(k, cells.depth, count)
@@ -104,8 +109,8 @@ def gather_parents(
     cells: Cells, basis: Polynomials, levels: tuple[int, int], part: tuple[int, int], table: Array
 ) -> None:
     """Hand weights from proxies to those of the cells above, up to the cells `part` of the first level."""
-    size = basis.nodes.shape[0]
-    outer, places, monomials = np.empty((3, size)), np.empty((3, size)), np.empty((size, size))
+    size = basis.parents.shape[0]
+    outer, places, monomials = np.empty((3, PADDED)), np.empty((3, PADDED)), np.empty((size, size))
     for level in range(levels[1], levels[0], -1):
         below = level - levels[0]
         for k in range(part[0] << below, part[1] << below):
@@ -113,16 +118,18 @@ def gather_parents(
             place_nodes(cells, cell, basis, outer)
             into_cube(cells, cell >> 1, outer, places)
             fill_monomials(basis, places, size, monomials)
-            _hand_over(basis, monomials, table[cell], table[cell >> 1])
+            _hand_over(basis, monomials, table[cell, :size], table[cell >> 1])
 
 
 @merged
 def place_nodes(cells: Cells, cell: int, basis: Polynomials, nodes: Array) -> None:
-    """Write the nodes (3, Q) of a cell's box."""
+    """Write the nodes (3, PADDED) of a cell's box."""
+    real = nodes.dtype.type
     for d in range(3):
-        center, half = cells.centers[cell, d], cells.halves[cell, d]
-        for q in range(basis.nodes.shape[0]):
-            nodes[d, q] = center + half * basis.nodes[q, d]
+        center, half = real(cells.centers[cell, d]), real(cells.halves[cell, d])
+        row, unit = nodes[d], basis.nodes[d]
+        for q in range(PADDED):
+            row[q] = center + half * real(unit[q])
 
 
 @merged

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_shapereg.reductions.numba_arithmetic import bare_estimates
 from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_kernel_sums import TILE, kernel_sums
 from napari_shapereg.reductions.tree_cells import LEAF, span
-from napari_shapereg.reductions.tree_proxies import fill_monomials, into_cube, place_nodes
+from napari_shapereg.reductions.tree_proxies import PADDED, fill_monomials, into_cube, place_nodes
 from napari_shapereg.reductions.tree_walk import walk
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def tree_sums(
 
     Rows of both are in the order of the targets' tree.
     """
+    bare_estimates()
     targets, sources = trees
-    size, depth = basis.nodes.shape[0], targets.depth
+    size, depth = basis.parents.shape[0], targets.depth
     found = np.empty((2, sources.filled.shape[0]), np.int64)
     tile = _empty_tile(sources.weights)
     points = (targets.points[0], targets.points[1], targets.points[2])
-    block = np.empty((3, size), sources.weights.dtype)
+    block = np.empty((3, PADDED), sources.weights.dtype)
     nodes = (block[0], block[1], block[2])
     node_values, node_slopes = np.empty(size), np.empty((size, 3))
     places, monomials = np.empty((3, LEAF)), np.empty((size, LEAF))
@@ -93,13 +95,10 @@ def _add_points(
     """Add what the points of some leaves give to a range of points."""
     cells, count, done = sources.cells, 0, 0
     while done < near.shape[0]:
-        start, stop = span(near[done] - (1 << cells.depth), cells.depth, sources.weights.shape[0])
-        # Loops, not slices: an assignment of slices takes numba three seconds to compile.
+        start, stop = span(near[done] - (1 << cells.depth), cells.depth, cells.order.shape[0])
         for d in range(3):
-            for j in range(stop - start):
-                tile[d, count + j] = cells.points[d, start + j]
-        for j in range(stop - start):
-            tile[3, count + j] = sources.weights[start + j]
+            _copy(cells.points[d, start:], tile[d, count:])
+        _copy(sources.weights[start:], tile[3, count:])
         count, done = count + stop - start, done + 1
         if count > TILE - LEAF or done == near.shape[0]:
             _sum_tile(loop, points, tile, count, rows, values, slopes)
@@ -118,24 +117,34 @@ def _add_proxies(
     slopes: Array | None,
 ) -> None:
     """Add what the proxies of some cells give to the nodes of another."""
-    size, count, done = basis.nodes.shape[0], 0, 0
+    size, count, done = basis.parents.shape[0], 0, 0
     while done < far.shape[0]:
         other = far[done]
         place_nodes(sources.cells, other, basis, tile[:, count:])
-        for q in range(size):
-            tile[3, count + q] = sources.proxies[other, q]
+        row, weights = tile[3, count:], sources.proxies[other]
+        for q in range(PADDED):
+            row[q] = weights[q]
         count, done = count + size, done + 1
-        if count > TILE - size or done == far.shape[0]:
+        if count > TILE - PADDED or done == far.shape[0]:
             _sum_tile(loop, nodes, tile, count, (0, size), values, slopes)
             count = 0
 
 
 @merged
+def _copy(given: Array, place: Array) -> None:
+    """Copy as much as the largest leaf, in whole vectors: the excess is written over or has no weight."""
+    # A loop, not slices: an assignment of slices takes numba three seconds to compile.
+    for j in range(LEAF):
+        place[j] = given[j]
+
+
+@merged
 def _empty_tile(like: Array) -> Array:
-    """Return zeros (4, TILE) of the precision of an array: x, y, z, weight. They start with a cache line."""
-    memory = np.zeros(4 * TILE + _CACHE_LINE // like.itemsize, like.dtype)
+    """Return zeros (4, TILE + LEAF) of the precision of an array, from a cache line on: x, y, z, weight."""
+    width = TILE + LEAF
+    memory = np.zeros(4 * width + _CACHE_LINE // like.itemsize, like.dtype)
     offset = -memory.ctypes.data % _CACHE_LINE // like.itemsize
-    return memory[offset : offset + 4 * TILE].reshape((4, TILE))
+    return memory[offset : offset + 4 * width].reshape((4, width))
 
 
 @merged

@@ -48,8 +48,8 @@ class Sources(NamedTuple):
     Attributes
     ----------
     cells : Cells
-    weights : (N,) array
-        In the order of the tree.
+    weights : (N + LEAF,) array
+        In the order of the tree, and zeros.
     proxies : (2^(depth + 1), Q) array
         Weights of the proxies of each cell.
     filled : (2^(depth + 1),) bool array
@@ -94,7 +94,7 @@ def walk(targets: Cells, cell: int, sources: Sources, accepted: Acceptance, foun
 def count_pairs(trees: tuple[Cells, Sources], nodes: int, accepted: Acceptance, leaves: Array) -> int:
     """Return how many pairs of points or nodes are evaluated for some leaves."""
     targets, sources = trees
-    depth, count = sources.cells.depth, sources.weights.shape[0]
+    depth, count = sources.cells.depth, sources.cells.order.shape[0]
     found = np.empty((2, sources.filled.shape[0]), np.int64)
     pairs = 0
     for k in leaves:
