@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from llvmlite import ir
 from llvmlite.binding import get_process_triple
 from numba.core import types
-from numba.core.typing import signature
 
 from napari_shapereg.reductions.numba_compile import instruction
 
@@ -167,7 +166,7 @@ def _type_bare_estimates(_context: Code) -> Code:
         _ask_for_bare_estimates(builder)
         return context.get_dummy_value()
 
-    return signature(types.none), generate
+    return types.none(), generate
 
 
 exp2: Callable[[Number], Number] = instruction(_type_exp2)
