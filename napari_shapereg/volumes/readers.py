@@ -8,6 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
+from napari_shapereg.volumes import dicom_seg
 from napari_shapereg.volumes.files import naming
 from napari_shapereg.volumes.images import read_image
 from napari_shapereg.volumes.labels import LabelVolume
@@ -21,8 +22,9 @@ def read_labels(source: LabelSource) -> LabelVolume:
     Parameters
     ----------
     source : path, SimpleITK.Image or LabelVolume
-        A path ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or ``.mhd``. A float image
-        that holds whole numbers only is accepted. A LabelVolume is returned as it is.
+        A path ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha``, ``.mhd`` or, for a DICOM
+        segmentation, ``.dcm``. A float image that holds whole numbers only is accepted. A LabelVolume is
+        returned as it is.
 
     Returns
     -------
@@ -39,6 +41,8 @@ def read_labels(source: LabelSource) -> LabelVolume:
         foreground.
     ResourceError
         The volume is larger than the memory available.
+    MissingExtraError
+        A DICOM file is given and the extra "dicom" is not installed.
 
     Warns
     -----
@@ -65,6 +69,9 @@ def _volume_of(source: LabelSource) -> LabelVolume:
             "for a NumPy array use LabelVolume.from_array(array, grid)"
         )
     path = Path(source).expanduser()
+    if path.name.lower().endswith(dicom_seg.ENDING) and path.is_file():
+        with naming(path):
+            return dicom_seg.read_segmentation(path)
     image = read_image(path)
     with naming(path):
         return LabelVolume.from_image(image, source=path)
