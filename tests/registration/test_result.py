@@ -70,7 +70,7 @@ def test_metrics_and_settings_are_json(result: RegistrationResult, tmp_path: Pat
     assert metrics["status"] == result.status.name
     assert metrics["labels"]["1"]["after"]["dice"] == result.metrics["labels"]["1"]["after"]["dice"]
     assert len(metrics["provenance"]["moving"]["sha256_of_voxels_and_geometry"]) == 64
-    assert metrics["provenance"]["engine"] == "numba"
+    assert metrics["provenance"]["engine"] == "tree"
     assert RegistrationSettings.read(tmp_path / "out" / "settings.json") == result.settings
 
 
