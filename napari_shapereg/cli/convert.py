@@ -28,7 +28,7 @@ class Convention(StrEnum):
     FSL = "fsl"
 
 
-def convert(
+def convert(  # noqa: PLR0913 - one for each option
     transform: Annotated[
         list[Path],
         typer.Argument(
@@ -68,6 +68,17 @@ def convert(
         Path | None,
         typer.Option(metavar="MOVING", help="The moving image, which FSL's files need.", show_default=False),
     ] = None,
+    bids: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sub-..._from-MOVING_to-FIXED",
+            help=(
+                "Write both maps of a folder that `register` wrote, as "
+                "..._from-MOVING_to-FIXED_mode-image_xfm.h5 and the other way round, into the folder FILE."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     inverse: Annotated[
         bool, typer.Option("--inverse", help="Of a folder, take the map from moving to fixed points.")
     ] = False,
@@ -78,6 +89,9 @@ def convert(
     The ending of FILE says the form: .h5, .tfm or .txt hold chains exactly, .mat a linear map, .nii.gz, .nrrd
     or .mha displacements at every voxel of the fixed grid.
     """
+    if bids is not None:
+        _write_bids(transform, output, bids, quiet=quiet)
+        return
     require_place(output)
     direction = MOVING_TO_FIXED if inverse else FIXED_TO_MOVING
     files = [transform_file(path, direction, "images") if path.is_dir() else path for path in transform]
@@ -134,3 +148,17 @@ def _both(fixed: ImageGrid | None, moving: ImageGrid | None) -> tuple[ImageGrid,
     if fixed is None or moving is None:
         raise InputError("FSL's files need both images: add --reference FIXED and --moving MOVING")
     return fixed, moving
+
+
+def _write_bids(given: list[Path], folder: Path, stem: str, *, quiet: bool) -> None:
+    from napari_shapereg.transforms import read_transform, write_transform
+    from napari_shapereg.transforms.bids import bids_names
+
+    if len(given) != 1 or not given[0].is_dir():
+        raise InputError("--bids takes one folder that `register` wrote")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; create it first")
+    for direction, name in bids_names(stem)._asdict().items():
+        write_transform(read_transform(transform_file(given[0], direction, "images")), folder / name)
+        if not quiet:
+            typer.echo(f"wrote {folder / name}")

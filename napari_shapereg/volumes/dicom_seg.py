@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,11 +54,16 @@ def read_segmentation(path: Path) -> LabelVolume:
     """
     try:
         from highdicom.seg import segread
+        from pydicom.filereader import read_file_meta_info
+        from pydicom.uid import DeflatedExplicitVRLittleEndian
     except ImportError as error:
         raise MissingExtraError(
             "DICOM files need highdicom, which is not installed: pip install 'napari-shapereg[dicom]'"
         ) from error
     with _explained(), path.open("rb") as file:
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            # pydicom would inflate it whole, whatever its size.
+            raise InputError("the file is deflated as a whole; save it in another transfer syntax")
         return _volume(segread(file), path)
 
 
@@ -72,7 +77,7 @@ def _volume(segmentation: Segmentation, path: Path) -> LabelVolume:
     require_memory(8 * grid.voxels, f"reading {grid.size} voxels")
     data = segmentation.get_volume(combine_segments=True, dtype=np.int32).array
     small = data.max(initial=0) <= np.iinfo(np.uint8).max
-    labels = np.ascontiguousarray(data, dtype=np.uint8 if small else np.int32)
+    labels: NDArray[np.integer[Any]] = np.ascontiguousarray(data, dtype=np.uint8 if small else np.int32)
     return LabelVolume(labels, grid, dict(_names(segmentation)), dict(_colors(segmentation)), path)
 
 

@@ -78,3 +78,23 @@ def test_what_is_missing_is_said(shapereg, affine, tmp_path):
     run = shapereg("convert", affine, "-o", tmp_path / "warp.nii.gz", "--to", "fsl")
     assert run.code == 2
     assert "add --reference FIXED and --moving MOVING" in run.err
+
+
+def test_bids_names_say_what_images_do(shapereg, registered, point, tmp_path):
+    folder, _ = registered
+    stem = "sub-01_ses-2_from-baseline_to-followup"
+    assert shapereg("convert", folder, "-o", tmp_path, "--bids", stem).code == 0
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [
+        f"{stem}_mode-image_xfm.h5",
+        "sub-01_ses-2_from-followup_to-baseline_mode-image_xfm.h5",
+    ]
+    # Images go from the moving to the fixed space by the map of fixed points.
+    for name, kept in zip(written, ("fixed_to_moving.h5", "moving_to_fixed.h5"), strict=True):
+        image = read_transform(tmp_path / name).TransformPoint(point)
+        assert image == read_transform(folder / kept).TransformPoint(point)
+    for wrong in ("sub-01", "from-a_to-../../b", "sub 01_from-a_to-b", "from-a_to-b_mode-points"):
+        run = shapereg("convert", folder, "-o", tmp_path, "--bids", wrong)
+        assert run.code == 2
+        assert "a BIDS name is made of" in run.err
+    assert len(list(tmp_path.iterdir())) == 2

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentDescription
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DSfloat
 from scipy.spatial.transform import Rotation
 
@@ -131,6 +131,14 @@ def test_other_files_are_refused(tmp_path):
         read_labels(tmp_path / "image.dcm")
     with pytest.raises(InputError, match=r"nowhere\.dcm: no such file"):
         read_labels(tmp_path / "nowhere.dcm")
+
+
+def test_a_file_that_is_deflated_whole_is_refused(tmp_path):
+    dataset = pydicom.dcmread(save(tmp_path / "seg.dcm"))
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "deflated.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match=r"deflated\.dcm: the file is deflated as a whole"):
+        read_labels(tmp_path / "deflated.dcm")
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
