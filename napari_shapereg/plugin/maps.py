@@ -234,7 +234,10 @@ def _log_jacobian_on_grid(fitted: FittedMap, grid: ImageGrid) -> NDArray[np.floa
 def _log_jacobian_at_points(
     fitted: FittedMap, points: NDArray[np.float64], step: float
 ) -> NDArray[np.float64]:
-    return _logarithm(determinants(fitted.whole, points, step * np.eye(3)))
+    steps = step * np.eye(3)
+    # Of a map that mirrors, as `jacobian_planes` has it: that of the map without its mirroring.
+    sign = np.sign(determinants(fitted.affine, points[:1], steps))
+    return _logarithm(sign * determinants(fitted.whole, points, steps))
 
 
 DISPLACEMENT = Quantity(

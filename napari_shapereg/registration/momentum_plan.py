@@ -11,7 +11,9 @@ import torch
 from napari_shapereg.deformations import GeodesicShooting, Lattice, StationaryVelocity
 from napari_shapereg.deformations.linear import turned
 from napari_shapereg.deformations.normals import turned_normals
+from napari_shapereg.fidelities import KernelNorm
 from napari_shapereg.measures import Measure, coarsen
+from napari_shapereg.reductions.kernels import GaussianKernel
 from napari_shapereg.registration.plan import chosen_fidelity
 from napari_shapereg.registration.settings import MeasureSettings
 from napari_shapereg.registration.shapes import Shapes, pooled
@@ -113,13 +115,15 @@ def momenta_for(
 
 
 def annealed_fidelities(settings: RegistrationSettings, radius: float) -> list[Fidelity]:
-    """Return the fidelities of the levels, from the longest kernel or blur to the one that was asked for.
+    """Return the fidelities of the levels: the one asked for, from long kernels or blurs down; local ones.
 
     The energy distance, which has no length, is descended once.
     """
-    chosen = (settings.measures or MeasureSettings()).fidelity
-    factors = (1.0,) if chosen.name == "energy" else settings.momenta.annealing
-    return [chosen_fidelity(chosen, radius, settings.engine, factor=factor) for factor in factors]
+    chosen, momenta = (settings.measures or MeasureSettings()).fidelity, settings.momenta
+    factors = (1.0,) if chosen.name == "energy" else momenta.annealing
+    levels = [chosen_fidelity(chosen, radius, settings.engine, factor=factor) for factor in factors]
+    widths = [length * radius for length in momenta.local]
+    return [*levels, *(KernelNorm(GaussianKernel(width), engine=settings.engine) for width in widths)]
 
 
 def laid(shapes: Shapes, affine: AffineMap) -> Shapes:

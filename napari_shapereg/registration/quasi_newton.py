@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,8 @@ MEMORY = 8
 SUFFICIENT = 1e-4
 """Share of the decrease that the slope promises which a step must reach (Armijo)."""
 HALVINGS = 20
+LONGEST = 50.0
+"""Largest entry of any step, in first steps: along a flat valley the model of the cost promises too much."""
 
 
 class Descended(NamedTuple):
@@ -48,8 +51,8 @@ def descended(objective: Objective, parameters: Tensor, first_step: float) -> It
     Yields
     ------
     Descended
-        Of falling cost, without end until no step lowers it. A cost that is not a number is yielded as it is,
-        and is the last.
+        Of falling cost, until no step lowers it. Where even the shortest step has a cost that is not a
+        number, it is yielded as it is, and is the last.
     """
     here = _evaluated(objective, parameters)
     history: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
@@ -60,17 +63,17 @@ def descended(objective: Objective, parameters: Tensor, first_step: float) -> It
             history.clear()
             direction = _direction(here.slope, history, first_step)
             promised = _inner(direction, here.slope)
-        length = 1.0
+        length = min(1.0, LONGEST * first_step / max(float(direction.abs().amax()), 1e-30))
         for _ in range(HALVINGS):
             there = _evaluated(objective, here.parameters + length * direction)
-            if not there.cost > here.cost + SUFFICIENT * length * promised:
+            if there.cost < here.cost + SUFFICIENT * length * promised:
                 break
             length /= 2
         else:
+            if math.isnan(there.cost):
+                yield there
             return
         yield there
-        if not there.cost < here.cost:
-            return
         move, bend = there.parameters - here.parameters, there.slope - here.slope
         if _inner(move, bend) > 0:
             history.append((move, bend))

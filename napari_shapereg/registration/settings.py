@@ -84,12 +84,12 @@ class MomentumSettings(_Frozen):
     """The models "lddmm" and "svf": velocities of a mean of Gaussians, descended by L-BFGS."""
 
     widths: tuple[Positive, ...] = Field(
-        default=(0.4, 0.15),
+        default=(0.4, 0.2, 0.1),
         min_length=1,
         description="Standard deviations of the Gaussians, in radii of the fixed object.",
     )
     regularity: float = Field(
-        default=3e-4,
+        default=1e-4,
         ge=0,
         description=(
             "Weight of the energy (half the squared length of the path of maps, in squared radii) beside the "
@@ -101,7 +101,14 @@ class MomentumSettings(_Frozen):
         min_length=1,
         description="Factors of the length of the fidelity, a level each; 'energy', without length, has one.",
     )
-    max_steps: int = Field(default=60, gt=0, description="Steps at each level.")
+    local: tuple[Positive, ...] = Field(
+        default=(0.2, 0.06),
+        description=(
+            "Lengths of Gaussian kernel norms that are descended last, a level each, in radii, for what is "
+            "thinner than the fidelity sees. Empty for none."
+        ),
+    )
+    max_steps: int = Field(default=30, gt=0, description="Steps at each level.")
 
 
 class RegistrationSettings(_Frozen):

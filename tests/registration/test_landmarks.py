@@ -25,7 +25,7 @@ def ball(centre: tuple[float, float, float], radius: float) -> LabelVolume:
 
 
 def small(**changes: object) -> RegistrationSettings:
-    momenta = {"widths": (0.8, 0.4), "max_steps": 8}
+    momenta = {"widths": (0.8, 0.4), "max_steps": 8, "local": ()}
     settings = RegistrationSettings(measures={"points": 150}, voxels=None, momenta=momenta, pitch=1.0)
     return settings.changed(**changes)
 

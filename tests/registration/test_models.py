@@ -28,7 +28,7 @@ SMALL = RegistrationSettings(
     labels=(1,),
     measures={"points": 250},
     voxels=None,
-    momenta={"widths": (0.5, 0.3), "max_steps": 14},
+    momenta={"widths": (0.5, 0.3), "max_steps": 14, "local": ()},
 )
 
 
@@ -65,7 +65,7 @@ def test_a_known_deformation_is_found(model: str) -> None:
 
 
 def quick(model: str) -> RegistrationSettings:
-    momenta = {"widths": (0.5, 0.3), "max_steps": 6}
+    momenta = {"widths": (0.5, 0.3), "max_steps": 6, "local": ()}
     return RegistrationSettings(model=model, measures={"points": 150}, voxels=None, momenta=momenta)
 
 
