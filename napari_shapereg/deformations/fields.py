@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import torch
@@ -137,6 +138,32 @@ def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:
     xx, yy, zz = xx + 1, yy + 1, zz + 1
     determinant: Tensor = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
     return determinant
+
+
+def least_determinant(displacement: Tensor, pitch: float) -> Tensor:
+    """Return the (z, y, x) least determinant of I + D(displacement) at each node among the cells around it.
+
+    In a cell the interpolant has other slopes than in the next one. Central differences average them, and do
+    not see that one of two cells is squeezed.
+
+    Parameters
+    ----------
+    displacement : (3, z, y, x) Tensor
+        Frame vectors, mm.
+    pitch : float
+        Distance between nodes, mm.
+    """
+    if displacement.device.type == "cpu":
+        return lattice_loops.least_determinant(displacement, pitch)
+    one_sided = []
+    for axis, dim in enumerate((3, 2, 1)):
+        slope = displacement.diff(dim=dim) / pitch
+        slope[axis] += 1
+        count = slope.shape[dim]
+        ends = slope.narrow(dim, 0, 1), slope.narrow(dim, count - 1, 1)
+        one_sided.append((torch.cat((ends[0], slope), dim), torch.cat((slope, ends[1]), dim)))
+    volumes = [(x * torch.linalg.cross(y, z, dim=0)).sum(0) for x, y, z in product(*one_sided)]
+    return torch.stack(volumes).amin(0)
 
 
 def lipschitz_bound(displacement: Tensor, pitch: float) -> float:

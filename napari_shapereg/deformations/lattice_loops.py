@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_shapereg.reductions.numba_compile import Array
 
     Range = tuple[int, int]
+    Vector = tuple[np.floating, np.floating, np.floating]
 
 NODES_AS_PAIRS = 32
 """A node costs about as much as this many of the pairs by which `for_rows` counts work."""
@@ -43,6 +44,14 @@ def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:
     out = torch.empty_like(displacement[0], memory_format=torch.contiguous_format)
     shift, target = _arrays(displacement, out)
     _sweep(lambda slabs: _determinant(shift, _inverse(shift, pitch), target, slabs), displacement)
+    return out
+
+
+def least_determinant(displacement: Tensor, pitch: float) -> Tensor:
+    """Return the least det(I + D(displacement)) at each node as seen from the cells around it."""
+    out = torch.empty_like(displacement[0], memory_format=torch.contiguous_format)
+    shift, target = _arrays(displacement, out)
+    _sweep(lambda slabs: _least_determinant(shift, _inverse(shift, pitch), target, slabs), displacement)
     return out
 
 
@@ -162,6 +171,53 @@ def _determinant(shift: Array, inverse: np.floating, out: Array, slabs: tuple[in
                 yz = (shift[1, above, y, x] - shift[1, below, y, x]) * along_z
                 zz = real(1) + (shift[2, above, y, x] - shift[2, below, y, x]) * along_z
                 out[z, y, x] = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
+
+
+@compiled
+def _least_determinant(shift: Array, inverse: np.floating, out: Array, slabs: tuple[int, int]) -> None:
+    _, depth, height, width = shift.shape
+    for z in range(slabs[0], slabs[1]):
+        before_z, after_z = max(z - 1, 0), min(z, depth - 2)
+        for y in range(height):
+            before_y, after_y = max(y - 1, 0), min(y, height - 2)
+            for x in range(width):
+                before_x, after_x = max(x - 1, 0), min(x, width - 2)
+                left = _column(shift, inverse, z, y, before_x, 0, 0, 1)
+                right = _column(shift, inverse, z, y, after_x, 0, 0, 1)
+                front = _column(shift, inverse, z, before_y, x, 0, 1, 0)
+                back = _column(shift, inverse, z, after_y, x, 0, 1, 0)
+                below = _column(shift, inverse, before_z, y, x, 1, 0, 0)
+                above = _column(shift, inverse, after_z, y, x, 1, 0, 0)
+                out[z, y, x] = min(
+                    _lesser_volume(left, right, _cross(front, below)),
+                    _lesser_volume(left, right, _cross(front, above)),
+                    _lesser_volume(left, right, _cross(back, below)),
+                    _lesser_volume(left, right, _cross(back, above)),
+                )
+
+
+@merged
+def _column(shift: Array, inverse: np.floating, z: int, y: int, x: int, dz: int, dy: int, dx: int) -> Vector:
+    """Return the image of a unit step along one edge of a cell."""
+    one = shift.dtype.type(1)
+    return (
+        one * dx + (shift[0, z + dz, y + dy, x + dx] - shift[0, z, y, x]) * inverse,
+        one * dy + (shift[1, z + dz, y + dy, x + dx] - shift[1, z, y, x]) * inverse,
+        one * dz + (shift[2, z + dz, y + dy, x + dx] - shift[2, z, y, x]) * inverse,
+    )
+
+
+@merged
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@merged
+def _lesser_volume(left: Vector, right: Vector, area: Vector) -> np.floating:
+    return min(
+        left[0] * area[0] + left[1] * area[1] + left[2] * area[2],
+        right[0] * area[0] + right[1] * area[1] + right[2] * area[2],
+    )
 
 
 @compiled

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import torch
 
 from napari_shapereg.deformations.fields import (
-    jacobian_determinant,
+    least_determinant,
     lipschitz_bound,
     sample_points,
 )
@@ -103,7 +103,7 @@ def descend(
     """
     here, length = start, 1.0
     pitch = level.flow.lattice.pitch
-    floor = min(settings.min_jacobian, float(jacobian_determinant(here.displacement, pitch).amin()))
+    floor = min(settings.min_jacobian, float(least_determinant(here.displacement, pitch).amin()))
     brake = torch.ones_like(here.displacement[0])
     for _ in range(settings.max_steps):
         direction = level.direction(here) * brake
@@ -125,7 +125,7 @@ def descend(
 
 
 def _squeezed(position: Position, floor: float, pitch: float) -> Tensor:
-    return jacobian_determinant(position.displacement, pitch) < floor
+    return least_determinant(position.displacement, pitch) < floor
 
 
 def _around(squeezed: Tensor) -> Tensor:

@@ -66,10 +66,10 @@ class VoxelSettings(_Frozen):
         default=(4, 2, 1), description="Pitch of the lattice at each level, in pitches of the finest."
     )
     blurs: tuple[tuple[Positive, ...], ...] = Field(
-        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7)),
+        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7, 0.5)),
         description="Standard deviations of the Gaussians at each level, in pitches of that level.",
     )
-    smoothness: Positive = Field(default=2.0, description="Smoothing of the steps, in pitches of the level.")
+    smoothness: Positive = Field(default=1.5, description="Smoothing of the steps, in pitches of the level.")
     far_slope: float = Field(
         default=0.05,
         ge=0,
@@ -187,7 +187,7 @@ class RegistrationSettings(_Frozen):
         default=0.4, gt=0, lt=1, description="Bound on the Lipschitz constant of each step."
     )
     min_jacobian: float = Field(
-        default=0.1,
+        default=0.08,
         gt=0,
         lt=1,
         description="Steps that squeeze a volume of the lattice below this are refused.",
@@ -247,9 +247,19 @@ class RegistrationSettings(_Frozen):
         if name == "balanced":
             return cls()
         if name == "fast":
-            return cls(pitch_in_voxels=3.0, max_nodes=500_000)
+            return cls(
+                pitch_in_voxels=3.0,
+                max_nodes=500_000,
+                voxels=VoxelSettings(smoothness=2.0, blurs=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7))),
+            )
         if name == "accurate":
-            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, tolerance=1e-3, max_steps=40)
+            return cls(
+                pitch_in_voxels=1.1,
+                max_nodes=12_000_000,
+                tolerance=1e-3,
+                max_steps=40,
+                voxels=VoxelSettings(smoothness=2.0),
+            )
         msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
         raise InputError(msg)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -36,6 +38,24 @@ def test_jacobian_determinant(displacement: torch.Tensor) -> None:
     slopes = fields.spatial_gradient(displacement, PITCH).permute(2, 3, 4, 0, 1)
     expected = torch.linalg.det(slopes + torch.eye(3, dtype=slopes.dtype))
     assert close(lattice_loops.jacobian_determinant(displacement, PITCH), expected)
+
+
+def test_least_determinant(displacement: torch.Tensor) -> None:
+    cells = [axis.unfold(0, 2, 1).tolist() for axis in map(torch.arange, displacement.shape[1:])]
+    least = torch.full_like(displacement[0], torch.inf)
+    for corners in itertools.product(*cells):
+        # Each node of a cell, and its neighbour along each axis of the cell.
+        for z, y, x in itertools.product(*corners):
+            here = displacement[:, z, y, x]
+            there = sum(corners[2]) - x, sum(corners[1]) - y, sum(corners[0]) - z
+            steps = [
+                (displacement[:, z, y, there[0]] - here) / (there[0] - x),
+                (displacement[:, z, there[1], x] - here) / (there[1] - y),
+                (displacement[:, there[2], y, x] - here) / (there[2] - z),
+            ]
+            slopes = torch.stack(steps, dim=1) / PITCH + torch.eye(3, dtype=here.dtype)
+            least[z, y, x] = min(least[z, y, x], torch.linalg.det(slopes))
+    assert close(lattice_loops.least_determinant(displacement, PITCH), least)
 
 
 def test_laplacian(displacement: torch.Tensor) -> None:

@@ -1,0 +1,138 @@
+"""Registrations of the OAI pair by this project and by others in one run: accuracy, regularity, time, memory.
+
+    python tests/benchmarks/bench_peers.py --peers PYTHON [--methods greedy,...] [--output FOLDER]
+
+PYTHON is the interpreter of an environment with antspyx 0.6.3, picsl-greedy and itk-elastix, which need other
+versions of NumPy and ITK than this project; `make bench-registration` makes it. ANTs and Greedy start from
+the affine map of `shapereg register --model affine`: left to themselves they do not find these knees. elastix
+starts from moments. Every method runs in a process of its own on the same cores, measured from its start
+until its files are written, and is judged by evaluate_registration.py. Prints a table and writes `peers.json`
+into FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from napari_shapereg import read_labels
+from napari_shapereg.quality import regularity
+from napari_shapereg.transforms import chain, read_transform, write_transform
+from napari_shapereg.transforms.matrices import write_matrix
+
+HERE = Path(__file__).resolve().parent
+SHAPEREG = Path(sys.executable).parent / "shapereg"
+OURS = ("fast", "balanced", "accurate")
+PEERS = ("ants_syn", "ants_synquick", "greedy", "elastix")
+COLUMNS = (
+    *("method", "pair", "Dice", "ASSD mm", "HD95 mm", "HD mm"),
+    *("det J", "log det J, s.d.", "folded", "s", "MB"),
+)
+
+
+def main():
+    options = _options()
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|" + "---|" * len(COLUMNS))
+    for pair in ("ab", "ba"):
+        for method in options.methods.split(","):
+            with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
+                rows.append(_measure(method, pair, Path(folder), options))
+            print("| " + " | ".join(_cells(rows[-1])) + " |", flush=True)
+    (options.output / "peers.json").write_text(
+        json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=2) + "\n"
+    )
+
+
+def _options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--methods", default=",".join((*OURS, *PEERS)))
+    parser.add_argument("--output", type=Path, default=Path("bench_output"))
+    parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
+    return parser.parse_args()
+
+
+def _measure(method, pair, folder, options):
+    moving, fixed = (options.shared / "data" / "oai" / f"OAI_{name}.nii.gz" for name in pair)
+    if method in OURS:
+        command = [SHAPEREG, "register", moving, fixed, "-o", folder / "out", "--preset", method, "--quiet"]
+    else:
+        _write_start(moving, fixed, folder)
+        command = [options.peers, HERE / "one_peer.py", method, moving, fixed, folder]
+    seconds, megabytes = _timed(command)
+    if method in OURS:
+        total = folder / "out" / "fixed_to_moving.h5"
+    else:
+        files = json.loads((folder / "files.json").read_text())
+        total = write_transform(chain(*map(read_transform, files)), folder / "total.h5")
+    judge = [
+        *(sys.executable, options.shared / "tools" / "evaluate_registration.py", "--fixed", fixed),
+        *("--moving", moving, "--transform", total),
+    ]
+    spread = regularity(sitk.ReadTransform(str(total)), read_labels(fixed).grid)
+    return {
+        "method": method,
+        "pair": f"{pair[0]} onto {pair[1]}",
+        "seconds": seconds,
+        "megabytes": megabytes,
+        "verdict": json.loads(subprocess.check_output([str(part) for part in judge])),
+        "log_jacobian_deviation": spread.log_deviation,
+    }
+
+
+def _write_start(moving, fixed, folder):
+    command = [
+        SHAPEREG,
+        "register",
+        moving,
+        fixed,
+        "-o",
+        folder / "start",
+        "--model",
+        "affine",
+        "--no-report",
+        "--quiet",
+    ]
+    subprocess.run([str(part) for part in command], check=True)
+    total = read_transform(folder / "start" / "fixed_to_moving.h5")
+    affine = sitk.AffineTransform(
+        total if total.GetName() != "CompositeTransform" else total.GetNthTransform(0)
+    )
+    sitk.WriteTransform(affine, str(folder / "start.mat"))
+    write_matrix(affine, folder / "start_greedy.mat")
+
+
+def _timed(command):
+    began = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{command} ended with status {status}")
+    return time.perf_counter() - began, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _cells(row):
+    labels, jacobian = row["verdict"]["labels"].values(), row["verdict"]["jacobian"]
+    return [
+        *(row["method"], row["pair"]),
+        *(" / ".join(f"{label[name]:.3g}" for label in labels) for name in ("dice", "assd", "hd95", "hd")),
+        f"{jacobian['min']:.3f} to {jacobian['max']:.0f}",
+        f"{row['log_jacobian_deviation']:.2f}",
+        f"{jacobian['fraction_folded']:.2g}",
+        *(f"{row['seconds']:.1f}", f"{row['megabytes']:.0f}"),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""One other program registers two label volumes. Run by bench_peers.py, in an environment of the peers' own.
+
+    python one_peer.py METHOD MOVING FIXED FOLDER
+
+FOLDER holds start.mat, an affine map for ITK, and start_greedy.mat, the same for Greedy. Writes the names of
+the files of the transform into files.json, in the order of `antsApplyTransforms -t`: the first one listed is
+applied last.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def ants_syn(moving, fixed, folder, kind="antsRegistrationSyN[so]"):
+    """Register labels by SyN: mean squares of one image per label, ANTs' own recipe for label images."""
+    import ants
+
+    made = ants.label_image_registration(
+        ants.image_read(fixed),
+        ants.image_read(moving),
+        initial_transforms=[str(folder / "start.mat")],
+        type_of_deformable_transform=kind,
+        output_prefix=f"{folder}/",
+    )
+    return made["fwdtransforms"]
+
+
+def ants_synquick(moving, fixed, folder):
+    """Register labels by SyN at half the resolution."""
+    return ants_syn(moving, fixed, folder, "antsRegistrationSyNQuick[so]")
+
+
+def greedy(moving, fixed, folder):
+    """Register one image per label by greedy diffeomorphic steps."""
+    from picsl_greedy import Greedy3D
+
+    warp, start = folder / "warp.nii.gz", folder / "start_greedy.mat"
+    pairs = zip(_masks(fixed, folder, "fixed"), _masks(moving, folder, "moving"), strict=True)
+    inputs = " ".join(f"-i {one} {other}" for one, other in pairs)
+    Greedy3D().execute(f"-threads 2 -m SSD {inputs} -it {start} -n 100x100x50 -o {warp} -wp 0")
+    return [warp, start]
+
+
+def elastix(moving, fixed, folder):
+    """Register by elastix' own start from moments, its affine and its B-spline."""
+    import itk
+
+    chosen = itk.ParameterObject.New()
+    for kind in ("affine", "bspline"):
+        settings = chosen.GetDefaultParameterMap(kind, 4)
+        settings["Metric"] = ["AdvancedMeanSquaresMetric", *settings["Metric"][1:]]
+        settings["AutomaticTransformInitialization"] = ["true"]
+        settings["AutomaticTransformInitializationMethod"] = ["CenterOfGravity"]
+        settings["NumberOfSpatialSamples"] = ["20000"]
+        chosen.AddParameterMap(settings)
+    volumes = [itk.imread(path, itk.F) for path in (fixed, moving)]
+    itk.elastix_registration_method(
+        *volumes, parameter_object=chosen, log_to_console=False, output_directory=str(folder)
+    )
+    return [folder / "TransformParameters.1.txt"]
+
+
+def _masks(volume, folder, name):
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(volume)
+    for label in (1, 2):
+        path = folder / f"{name}_{label}.nii.gz"
+        sitk.WriteImage(sitk.Cast(image == label, sitk.sitkFloat32), path)
+        yield path
+
+
+if __name__ == "__main__":
+    method, moving, fixed, folder = sys.argv[1:]
+    files = globals()[method](moving, fixed, Path(folder))
+    (Path(folder) / "files.json").write_text(json.dumps([str(file) for file in files]))
