@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock
 
-.PHONY: demo test lint docs bench lock clean libraries
+.PHONY: demo test lint docs bench bench-registration lock clean libraries
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/shapereg demo -o demo_output
@@ -27,6 +27,13 @@ docs: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/bench_engines.py
 	$(BIN)/python tests/benchmarks/bench_registration.py
+
+# ANTs, Greedy and elastix need other versions of NumPy and ITK than this project, so they have an environment
+# of their own.
+bench-registration: $(VENV)/test.stamp
+	$(PYTHON) -m venv bench_output/peers
+	bench_output/peers/bin/python -m pip install --quiet antspyx==0.6.3 picsl-greedy==1.4.0.3 itk-elastix==0.25.4
+	$(BIN)/python tests/benchmarks/bench_peers.py --peers bench_output/peers/bin/python
 
 libraries: $(VENV)/test.stamp
 	.ci/system_libraries.sh $(BIN)/python
