@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import shlex
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_shapereg.cli import main
 from napari_shapereg.registration import RegistrationResult, RegistrationSettings, register
 from napari_shapereg.volumes import read_labels, sample_path, write_labels
+from tests.interoperability.page import examples
 from tests.registration.conftest import DIRECTIONS, make_pair
 
 if TYPE_CHECKING:
@@ -95,3 +98,34 @@ def apart():
     """Call functions of `peers` in a process of their own, the same one for all tests of a file."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
+
+
+@pytest.fixture
+def as_on_the_page(registered_case, tmp_path, monkeypatch):
+    """The names that the documentation uses: moving.nii.gz, fixed.nii.gz and out, where the tests stand."""
+    found = registered_case("oblique")
+    for name, source in (
+        ("moving.nii.gz", found.moving),
+        ("fixed.nii.gz", found.fixed),
+        ("out", found.folder),
+    ):
+        (tmp_path / name).symlink_to(source)
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+@pytest.fixture
+def typed(as_on_the_page, capfd):
+    """Run the lines of a section of the page that begin with `$ shapereg`; return what they print."""
+
+    def run(section):
+        for block in examples(section, "console"):
+            for line in block.splitlines():
+                words = shlex.split(line.removeprefix("$ "))
+                assert words.pop(0) == "shapereg"
+                with pytest.raises(SystemExit) as end:
+                    main(words)
+                assert not end.value.code, capfd.readouterr().err
+        return capfd.readouterr().out
+
+    return run

@@ -13,6 +13,7 @@ from napari_shapereg.registration import register
 from napari_shapereg.transforms import chain, read_transform, resample_labels, transform_points
 from napari_shapereg.volumes import read_labels
 from tests.interoperability.conftest import QUICK, foreground
+from tests.interoperability.page import examples, run_example
 from tests.interoperability.peers import ants_labels, ants_points, ants_registration
 
 FLOW_ONLY = QUICK.changed(linear="none")
@@ -72,3 +73,8 @@ def test_our_flow_goes_on_from_its_affine_map_on_the_command_line(small, registe
     start = label_agreement(fixed, resample_labels(moving, fixed.grid, read_transform(registered[1])))
     for label, row in metrics["labels"].items():
         assert row["after"]["dice"] > start[int(label)].dice + 0.02
+
+
+def test_the_example_of_the_page(apart, as_on_the_page, tmp_path):
+    (code,) = examples("ANTs", "python")
+    np.testing.assert_array_equal(apart(run_example, code, tmp_path, "warped"), as_on_the_page.warped)

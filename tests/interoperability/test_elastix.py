@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_shapereg.transforms import read_transform, resample_labels
 from napari_shapereg.volumes import read_labels
+from tests.interoperability.page import examples, run_example
 from tests.interoperability.peers import elastix_registration, transformix_displacement
 
 STAGES = (
@@ -33,3 +34,9 @@ def test_its_files_do_here_what_they_do_there(apart, small, tmp_path):
         np.testing.assert_array_equal(ours.data, theirs, err_msg=kind)
     # ITK lists first what is applied last.
     assert np.abs(found.GetNthTransform(0).GetParameters()).max() > 1
+
+
+def test_the_example_of_the_page(apart, as_on_the_page, tmp_path):
+    (tmp_path / "warp.nii.gz").symlink_to(as_on_the_page.folder / "displacement.nii.gz")
+    (code,) = examples("elastix", "python")
+    np.testing.assert_array_equal(apart(run_example, code, tmp_path, "warped"), as_on_the_page.warped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nibabel
 import numpy as np
+import pytest
 
 from napari_shapereg.transforms import (
     affine_transform,
@@ -14,10 +15,17 @@ from napari_shapereg.transforms import (
     write_fsl,
 )
 from napari_shapereg.volumes import read_labels
+from tests.interoperability.page import examples, run_example
 from tests.interoperability.peers import flirt_matrix, fsl_points, fsl_warp
 
 SIGNS = np.array([-1.0, -1.0, 1.0])
 """Between LPS and RAS."""
+
+
+@pytest.fixture
+def oblique(registered_case):
+    """Of the two pairs the one whose grids differ more: FSL's frame knows nothing else."""
+    return registered_case("oblique")
 
 
 def centres(path, step=7):
@@ -27,49 +35,49 @@ def centres(path, step=7):
     return grid.to_points(indices.reshape(-1, 3))
 
 
-def test_our_warp_carries_points_alike(apart, case, tmp_path):
-    moving, fixed = read_labels(case.moving).grid, read_labels(case.fixed).grid
-    path = write_fsl(case.result.transform, tmp_path / "warp.nii.gz", fixed, moving)
-    points = centres(case.fixed)
-    theirs = apart(fsl_points, path, case.moving, case.fixed, points * SIGNS) * SIGNS
+def test_our_warp_carries_points_alike(apart, oblique, tmp_path):
+    moving, fixed = read_labels(oblique.moving).grid, read_labels(oblique.fixed).grid
+    path = write_fsl(oblique.result.transform, tmp_path / "warp.nii.gz", fixed, moving)
+    points = centres(oblique.fixed)
+    theirs = apart(fsl_points, path, oblique.moving, oblique.fixed, points * SIGNS) * SIGNS
     # float32 displacements of up to 100 mm, and headers in float32.
-    np.testing.assert_allclose(theirs, transform_points(case.result.transform, points), atol=1e-4)
+    np.testing.assert_allclose(theirs, transform_points(oblique.result.transform, points), atol=1e-4)
     back = read_fsl(path, fixed, moving)
     np.testing.assert_allclose(transform_points(back, points), theirs, atol=1e-4)
 
 
-def test_its_warp_carries_points_alike(apart, case, tmp_path):
-    moving, fixed = read_labels(case.moving).grid, read_labels(case.fixed).grid
-    every = centres(case.fixed, step=1)
-    images = transform_points(case.result.transform, every)
+def test_its_warp_carries_points_alike(apart, oblique, tmp_path):
+    moving, fixed = read_labels(oblique.moving).grid, read_labels(oblique.fixed).grid
+    every = centres(oblique.fixed, step=1)
+    images = transform_points(oblique.result.transform, every)
     path = tmp_path / "theirs.nii.gz"
-    apart(fsl_warp, case.moving, case.fixed, (images * SIGNS).reshape(*fixed.size, 3), path)
+    apart(fsl_warp, oblique.moving, oblique.fixed, (images * SIGNS).reshape(*fixed.size, 3), path)
     np.testing.assert_allclose(
         transform_points(read_fsl(path, fixed, moving), every[::101]), images[::101], atol=1e-4
     )
 
 
-def test_flirt_goes_from_moving_to_fixed(apart, case, tmp_path):
+def test_flirt_goes_from_moving_to_fixed(apart, oblique, tmp_path):
     matrix = np.eye(4)
     matrix[:3] = [[0.9, -0.3, 0.1, 5.0], [0.3, 1.1, 0.0, -7.0], [-0.1, 0.1, 1.0, 11.0]]
-    apart(flirt_matrix, matrix, case.moving, case.fixed, tmp_path / "flirt.mat")
-    moving, fixed = read_labels(case.moving).grid, read_labels(case.fixed).grid
-    points = centres(case.moving)
+    apart(flirt_matrix, matrix, oblique.moving, oblique.fixed, tmp_path / "flirt.mat")
+    moving, fixed = read_labels(oblique.moving).grid, read_labels(oblique.fixed).grid
+    points = centres(oblique.moving)
     there = ((points * SIGNS) @ matrix[:3, :3].T + matrix[:3, 3]) * SIGNS
     back = transform_points(read_fsl(tmp_path / "flirt.mat", fixed, moving), there)
     np.testing.assert_allclose(back, points, atol=1e-4)
 
 
-def test_displacement_vectors_are_ras_for_nibabel(case, tmp_path):
-    grid = read_labels(case.fixed).grid
-    path = write_displacement(case.result.transform, grid, tmp_path / "field.nii.gz", frame="RAS")
+def test_displacement_vectors_are_ras_for_nibabel(oblique, tmp_path):
+    grid = read_labels(oblique.fixed).grid
+    path = write_displacement(oblique.result.transform, grid, tmp_path / "field.nii.gz", frame="RAS")
     image = nibabel.load(path)
     assert image.header.get_intent()[0] == "displacement vector"
     indices = np.random.default_rng(0).integers(0, grid.size, size=(200, 3))
     ras = nibabel.affines.apply_affine(image.affine, indices)
     moved = ras + np.asarray(image.dataobj)[*indices.T, 0]
     points = grid.to_points(indices)
-    np.testing.assert_allclose(moved * SIGNS, transform_points(case.result.transform, points), atol=1e-4)
+    np.testing.assert_allclose(moved * SIGNS, transform_points(oblique.result.transform, points), atol=1e-4)
     np.testing.assert_allclose(transform_points(read_transform(path), points), moved * SIGNS, atol=1e-4)
 
 
@@ -83,3 +91,13 @@ def test_the_frame_is_flipped_where_axes_are_right_handed(tmp_path):
         step = np.reshape(direction, (3, 3))[:, 0]
         path = write_fsl(affine_transform(np.eye(3), step), tmp_path / "warp.nii", grid, grid)
         np.testing.assert_allclose(np.asarray(nibabel.load(path).dataobj)[2, 2, 2], [sign, 0, 0], atol=1e-6)
+
+
+def test_the_examples_of_the_page(as_on_the_page, typed, tmp_path):
+    typed("FSL and nibabel")
+    (code,) = examples("FSL and nibabel", "python")
+    fixed, moving = (run_example(code, tmp_path, f"{name}_point") * SIGNS for name in ("fixed", "moving"))
+    ours = transform_points(as_on_the_page.result.transform, fixed[None])[0]
+    np.testing.assert_allclose(moving, ours, atol=1e-4)
+    back = transform_points(read_transform(tmp_path / "back.h5"), fixed[None])[0]
+    np.testing.assert_allclose(back, ours, atol=1e-4)

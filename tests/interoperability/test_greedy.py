@@ -8,6 +8,7 @@ import pytest
 from napari_shapereg.transforms import chain, read_transform, resample_labels
 from napari_shapereg.volumes import read_labels
 from tests.interoperability.conftest import voxels
+from tests.interoperability.page import examples, run_example
 from tests.interoperability.peers import greedy
 
 
@@ -48,3 +49,10 @@ def test_its_affine_and_warp_do_here_what_they_do_there(applied, small, register
     # The map is large enough for its direction to show.
     backward = resample_labels(moving, fixed.grid, read_transform(registered[1]).GetInverse())
     assert (backward.data != ours.data).sum() > 0.1 * (ours.data > 0).sum()
+
+
+def test_the_example_of_the_page(apart, as_on_the_page, typed, tmp_path):
+    typed("Greedy")
+    (code,) = examples("Greedy", "python")
+    apart(run_example, code, tmp_path, "nothing")
+    np.testing.assert_array_equal(voxels(tmp_path / "warped.nii.gz"), as_on_the_page.warped)

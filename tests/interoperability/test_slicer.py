@@ -146,3 +146,17 @@ def test_its_older_landmarks_are_read(tmp_path):
         points = read_points(tmp_path / "F.fcsv")
         np.testing.assert_array_equal(points.points, signs * np.array([[12.5, -3.0, 40.25]]))
         assert points.columns["label"] == ("medial, inner",)
+
+
+def test_the_examples_of_the_page(as_on_the_page, typed, tmp_path):
+    points = PointSet(foreground(as_on_the_page.moving)[::300])
+    write_points(points, tmp_path / "landmarks.mrk.json")
+    out = typed("3D Slicer")
+    carried = read_points(tmp_path / "carried.mrk.json").points
+    ours = transform_points(as_on_the_page.result.inverse_transform, points.points)
+    np.testing.assert_allclose(carried, ours, atol=1e-9)
+    # There and back: what is left is how well the two maps undo each other.
+    (line,) = [line for line in out.splitlines() if line.startswith("maximum")]
+    before, after = map(float, line.split()[1:])
+    assert before > 30
+    assert after < 0.3
