@@ -41,7 +41,7 @@ def main():
     if find_spec("pykeops"):
         engines += ["keops", *(["geomloss"] if find_spec("geomloss") else [])]
     record = {
-        "machine": _machine(),
+        "machine": machine(),
         "points": [len(points["x"]), len(points["y"])],
         "sigma": SIGMA,
         "engines": {kernel: _compare(kernel, engines, points, options.rounds) for kernel in KERNELS},
@@ -60,7 +60,7 @@ def _options():
     return parser.parse_args()
 
 
-def _machine():
+def machine():
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
