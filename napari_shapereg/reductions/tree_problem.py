@@ -91,23 +91,26 @@ class TreeProblem(NamedTuple):
         first, last = spans(leaves, self.targets.depth, len(self.targets.order))
         rows = np.unique(first + (last - first) * np.arange(SAMPLED_POINTS)[:, None] // SAMPLED_POINTS)
         truth = self._exact(rows, with_slopes=with_slopes)
-        angle, found = _USUAL_ANGLE * (precision / 1e-3) ** (1 / _ORDER), None
+        angle, found, too_wide = _USUAL_ANGLE * (precision / 1e-3) ** (1 / _ORDER), None, math.inf
         for _ in range(TRIALS):
             tried = self.varies._replace(angle=angle)
             if not self._pays(tried, leaves):
-                break
+                if found or angle == _WIDEST:
+                    break
+                angle = min(_WIDEST, math.sqrt(angle * too_wide))
+                continue
             sums = self.sums(tried, leaves, with_slopes=with_slopes)
             error = max(_error(part, rows, exact) for part, exact in zip(sums, truth, strict=True))
             share = MARGIN * error / precision
-            if share <= 1:
-                found = tried
-                if share > CLOSE or angle == _WIDEST:
-                    break
-                angle = min(angle * (AIM / max(share, 1e-3)) ** (1 / _ORDER), _WIDEST)
-            elif found:
-                angle = math.sqrt(angle * found.angle)
-            else:
-                angle *= (AIM / min(share, 1e3)) ** (1 / _ORDER)
+            growth = (AIM / min(max(share, 1e-3), 1e3)) ** (1 / _ORDER)
+            if share > 1:
+                too_wide = angle
+                angle = math.sqrt(angle * found.angle) if found else angle * growth
+                continue
+            found = tried
+            if share > CLOSE or angle == _WIDEST:
+                break
+            angle = min(angle * growth, math.sqrt(angle * too_wide), _WIDEST)
         return found
 
     def _pays(self, accepted: Acceptance, leaves: Array) -> bool:
@@ -151,9 +154,9 @@ def variation(kernel: ElementaryKernel, scale: float, precision: float) -> Accep
     """
     bits = 10 - math.log2(precision)
     if isinstance(kernel, GaussianKernel):
-        return Acceptance(0.0, _NEVER, kernel.sigma * scale, 0.0, 1.0, bits)
+        return Acceptance(0.0, _NEVER, 2 * kernel.sigma * scale, 0.0, 1.0, bits)
     if isinstance(kernel, LaplacianKernel):
-        return Acceptance(0.0, 0.0, kernel.sigma * scale, 2.0, 0.0, bits)
+        return Acceptance(0.0, 0.0, 2 * kernel.sigma * scale, 2.0, 0.0, bits)
     soft = 1.0 if isinstance(kernel, CauchyKernel) else 0.0
     return Acceptance(0.0, soft, _NEVER, 0.0, 0.0, bits)
 

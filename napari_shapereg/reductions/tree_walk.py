@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _LEVELS = 64
 
 
+RELIEF = 0.1
+"""Of the exponent by which a kernel is smaller: an error may be larger by its root, and is of fifth order."""
+
+
 class Acceptance(NamedTuple):
     """When two cells are far enough from each other for their proxies, in the unit of the loops.
 
@@ -69,16 +73,16 @@ def walk(targets: Cells, cell: int, sources: Sources, accepted: Acceptance, foun
     stack = np.empty(_LEVELS, np.int64)
     stack[0], height = 1, 1
     near, far = 0, 0
-    nothing = accepted.bits + _least_exponent(targets, cell, sources, accepted)
+    least = _least_exponent(targets, cell, sources, accepted)
     while height > 0:
         height -= 1
         other = stack[height]
         distance = _distance(targets, cell, cells, other)
         radii = targets.radii[cell] + cells.radii[other]
-        if not filled[other] or _exponent(accepted, max(distance - radii, 0.0)) > nothing:
+        exponent = _exponent(accepted, max(distance - radii, 0.0)) - least
+        if not filled[other] or exponent > accepted.bits:
             continue
-        length = min(np.sqrt(distance * distance + accepted.soft * accepted.soft), accepted.cap)
-        if radii <= accepted.angle * length:
+        if radii <= accepted.angle * _length(accepted, distance, exponent):
             found[1, far] = other
             far += 1
         elif other >= 1 << cells.depth:
@@ -109,7 +113,7 @@ def count_pairs(trees: tuple[Cells, Sources], nodes: int, accepted: Acceptance, 
 
 @merged
 def _least_exponent(targets: Cells, cell: int, sources: Sources, accepted: Acceptance) -> float:
-    """Return an exponent that is not exceeded at any pair of points of the cell and a leaf near it."""
+    """Return the exponent between the centres of a cell and of a leaf near it: that of what counts there."""
     cells, other = sources.cells, 1
     if accepted.linear + accepted.quadratic == 0:
         return 0.0
@@ -122,8 +126,17 @@ def _least_exponent(targets: Cells, cell: int, sources: Sources, accepted: Accep
         else:
             nearer = _distance(targets, cell, cells, left) <= _distance(targets, cell, cells, right)
             other = left if nearer else right
-    reach = _distance(targets, cell, cells, other) + targets.radii[cell] + cells.radii[other]
-    return _exponent(accepted, reach)
+    return _exponent(accepted, _distance(targets, cell, cells, other))
+
+
+@merged
+def _length(accepted: Acceptance, distance: float, exponent: float) -> float:
+    """Return on which length the kernel varies, as far as it matters beside that of near points."""
+    length: float = np.sqrt(distance * distance + accepted.soft * accepted.soft)
+    if accepted.linear + accepted.quadratic == 0:
+        return min(length, accepted.cap)
+    relief: float = 2.0 ** (RELIEF * max(exponent, 0.0))
+    return min(length, accepted.cap * relief)
 
 
 @merged
