@@ -62,8 +62,7 @@ class GeodesicShooting:
     @property
     def kernel(self) -> SumKernel:
         """The kernel k of the velocities."""
-        share = 1 / len(self.widths)
-        return SumKernel([GaussianKernel(width) for width in self.widths], [share] * len(self.widths))
+        return self._gaussians([1.0] * len(self.widths))
 
     def identity(self) -> Tensor:
         """Return zero momenta, (K, 3)."""
@@ -149,22 +148,22 @@ class GeodesicShooting:
         return torch.stack(sums, dim=1)
 
     def _force(self, control: ControlPoints) -> Tensor:
-        """Return ṗ_i = Σ_σ Σ_d p_id (q_i S(p_d)_i - S(p_d q)_i) / σ², S the sums with that Gaussian."""
+        """Return ṗ_i = Σ_d p_id (q_i S(p_d)_i - S(p_d q)_i), S the sums with the mean of k_σ / σ²."""
         places, momenta = control
         # From their centre: the difference of the two sums would lose the digits of far coordinates.
         offsets = places - places.detach().mean(dim=0)
+        kernel = self._gaussians([1 / width**2 for width in self.widths])
         total = torch.zeros_like(momenta)
-        for width in self.widths:
-            kernel = GaussianKernel(width)
-            for along in _columns(momenta):
-                here = kernel_sum(kernel, places, places, along, self.engine)
-                parts = [
-                    kernel_sum(kernel, places, places, along * axis, self.engine)
-                    for axis in offsets.unbind(1)
-                ]
-                pull = offsets * here[:, None] - torch.stack(parts, dim=1)
-                total = total + along[:, None] * pull / (width**2 * len(self.widths))
+        for along in _columns(momenta):
+            here = kernel_sum(kernel, places, places, along, self.engine)
+            parts = [kernel_sum(kernel, places, places, along * x, self.engine) for x in offsets.unbind(1)]
+            total = total + along[:, None] * (offsets * here[:, None] - torch.stack(parts, dim=1))
         return total
+
+    def _gaussians(self, weights: Sequence[float]) -> SumKernel:
+        """Return the mean of the Gaussians, each times its weight."""
+        shares = [weight / len(self.widths) for weight in weights]
+        return SumKernel([GaussianKernel(width) for width in self.widths], shares)
 
 
 def _columns(vectors: Tensor) -> list[Tensor]:

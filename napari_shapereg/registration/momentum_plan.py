@@ -33,7 +33,7 @@ FIELD_IN_WIDTHS = 0.35
 """Pitch of the field that geodesics leave: linear interpolation loses 1.5 % of a bump of that width."""
 MARGIN_IN_WIDTHS = 2.0
 """From the shapes to the border of the lattice, in widths of the widest Gaussian; over half, maps fade."""
-MOST_CONTROL_POINTS = 1500
+MOST_CONTROL_POINTS = 600
 
 
 @dataclass(frozen=True, eq=False)
