@@ -44,8 +44,8 @@ def get_engine(name: str | Engine, device: torch.device | str) -> Engine:
         not at what works: an engine that fails raises. An engine is returned as it is.
 
         The tree engine is numba's exact one wherever that is as fast, so that it has no size below which it
-        should be avoided: its kernel sums are exact below 4,096 pairs for each point of both sets (8,192
-        points against 8,192), and beyond where a sample of the sum tells that a tree saves nothing; else they
+        should be avoided: its kernel sums are exact below 6,144 pairs for each point of both sets (12,288
+        points against 12,288), and where a sample of the sum tells that a tree saves too little; else they
         are good to 1e-3 in L2. For exact sums of any size choose "numba", for another precision give
         `TreeEngine(precision)`.
     device

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_shapereg.reductions.kernels import ElementaryKernel, Kernel
     from napari_shapereg.reductions.numba_compile import Array
 
-WORTH_A_TREE = 4096
+WORTH_A_TREE = 6144
 """Pairs for each point of both sets from which a tree is built: below, it takes longer than the exact sum."""
 
 
@@ -37,7 +37,7 @@ class TreeEngine:
     64 leaves of it are, and compared with the exact sum at 256 of their points. So the precision holds
     whatever the shapes, the kernel and its length are, and where terms of either sign cancel.
 
-    A sum is exact, and the numba engine's, where that costs less: when there are fewer than 4,096 pairs for
+    A sum is exact, and the numba engine's, where that costs less: when there are fewer than 6,144 pairs for
     each point of both sets; in six dimensions; for soft minima, plans and nearest points; and when those
     leaves tell that the tree would visit as many pairs. The choice depends on the arguments alone.
 

@@ -28,7 +28,7 @@ MARGIN = 1.4
 TRIALS = 4
 CLOSE, AIM = 0.5, 0.75
 """Of what is allowed: an error above the first is not worth another trial, the second is aimed at."""
-WORTH_IT = 0.6
+WORTH_IT = 0.35
 """Share of the exact sum's pairs that the tree may visit: it walks, copies and interpolates beside."""
 _USUAL_ANGLE, _WIDEST = 0.5, 0.9
 # How the error falls with the angle: proxies leave quartics out, and smaller cells average over more signs.

@@ -56,12 +56,12 @@ def test_the_rule_of_auto(monkeypatch, pykeops_installed):
 @pytest.mark.parametrize(
     ("engine", "rows", "columns", "dimension", "approximate"),
     [
-        ("tree", 8192, 8192, 3, True),
-        ("tree", 8192, 8191, 3, False),
-        ("tree", 4200, 10**6, 3, True),
-        ("tree", 4000, 10**6, 3, False),
+        ("tree", 12_288, 12_288, 3, True),
+        ("tree", 12_288, 12_287, 3, False),
+        ("tree", 6200, 10**6, 3, True),
+        ("tree", 6100, 10**6, 3, False),
         ("tree", 10**6, 10**6, 6, False),
-        ("auto", 8192, 8192, 1, True),
+        ("auto", 12_288, 12_288, 1, True),
         ("numba", 10**6, 10**6, 3, False),
         ("torch", 10**6, 10**6, 3, False),
     ],

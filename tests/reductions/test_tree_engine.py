@@ -25,7 +25,7 @@ from napari_shapereg.reductions.tree_engine import TreeEngine
 from napari_shapereg.volumes import read_labels, sample_pair
 
 EXACT = NumbaEngine(threads=2)
-MANY = 12_000
+MANY = 12_500
 
 
 @pytest.fixture
