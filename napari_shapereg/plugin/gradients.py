@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_shapereg.fidelities.named import BLURRED, OF_SURFACES
+from napari_shapereg.plugin.choices import FIDELITIES
 from napari_shapereg.plugin.gradient_arrows import Field, unit_of
-from napari_shapereg.plugin.settings_form import FIDELITIES
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.registration import FidelitySettings, MeasureSettings
 from napari_shapereg.registration.arrows import compute, fidelity_of

@@ -61,7 +61,10 @@ class LiveLayers:
             self._arrows = self._add_arrows(view)
             return
         if self._points in self._viewer.layers and self._points.visible:
+            fewer = len(self._points.data) != len(view.points)
             self._points.data = view.points
+            if fewer:
+                self._points.face_color = label_colors(self._moving, view.labels)
         if self._arrows in self._viewer.layers and self._arrows.visible:
             longest, vectors, lengths = self._drawn(view)
             self._arrows.data = vectors

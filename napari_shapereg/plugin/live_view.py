@@ -111,6 +111,7 @@ class Run:
         self._clock = clock
         self._chosen: NDArray[np.intp] | None = None
         self._few: NDArray[np.intp] | None = None
+        self._counted = 0
         self._view: View | None = None
         self._due = -1.0
         self._lock = threading.Lock()
@@ -156,8 +157,10 @@ class Run:
     def _view_of(self, state: RegistrationState) -> View:
         labels = np.repeat(list(state.points), [len(cloud) for cloud in state.points.values()])
         points, arrows = _pooled(state.points), _pooled(state.arrows)
-        if self._chosen is None or self._few is None:
-            # Once for the whole run, so that each point can be followed.
+        if self._chosen is None or self._few is None or self._counted != len(points):
+            # Once for the whole run, so that each point can be followed; where the overlap is partial, there
+            # are fewer points once it is known.
+            self._counted = len(points)
             ones = np.ones(len(points))
             self._chosen = spread(points, ones, labels, MOST_POINTS)
             self._few = spread(points, ones, labels, MOST_ARROWS)

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_shapereg.plugin.arrows_panel import ArrowsPanel
 from napari_shapereg.plugin.controller import RegistrationController
+from napari_shapereg.plugin.controls import Fold
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.machine import devices_of_machine, examine_machine
 from napari_shapereg.plugin.notifications import telling
@@ -32,7 +33,7 @@ from napari_shapereg.plugin.preferences import Preferences, preferences
 from napari_shapereg.plugin.result_panel import ResultPanel
 from napari_shapereg.plugin.run_panel import RunPanel
 from napari_shapereg.plugin.settings_form import PRESETS, SettingsForm
-from napari_shapereg.plugin.settings_widget import Fold, SettingsWidget
+from napari_shapereg.plugin.settings_widget import SettingsWidget
 from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sides_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The settings of a registration as a form: titles, what cannot be chosen and why, one change at a time.
+"""The settings of a registration as a form: one change at a time, checked, read from and written to files.
 
 No Qt. A place in the settings is a path such as ``measures.fidelity.length``; an option of a choice is such a
 path with its value, ``measures.kind=surface``.
@@ -7,13 +7,12 @@ path with its value, ``measures.kind=surface``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.fidelities.named import BLURRED, OF_SURFACES, FidelityName
-from napari_shapereg.plugin.machine import DEVICES, Machine
+from napari_shapereg.plugin.machine import Machine
+from napari_shapereg.plugin.reasons import FIDELITY_PLACES, WITH_MOMENTA, reasons
 from napari_shapereg.registration import MeasureSettings, Preset, RegistrationSettings, VoxelSettings
 from napari_shapereg.volumes.files import whole_file
 
@@ -21,79 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
-
-
-@dataclass(frozen=True)
-class Option:
-    """One value of a choice, with its title and what it means."""
-
-    value: str | int
-    title: str
-    tip: str = ""
-
-
-FIDELITIES: Mapping[FidelityName, Option] = {
-    "energy": Option(
-        "energy",
-        "Energy distance",
-        "Kernel norm with k = −|x − y|: has no length, and sees the whole target from anywhere.",
-    ),
-    "gaussian": Option("gaussian", "Gaussian kernel norm", "Blind beyond a few σ."),
-    "laplacian": Option(
-        "laplacian", "Laplacian kernel norm", "k = exp(−|x − y|/σ): longer tails than a Gaussian."
-    ),
-    "cauchy": Option(
-        "cauchy", "Cauchy kernel norm", "k = 1/(1 + |x − y|²/σ²): sees farther than a Laplacian."
-    ),
-    "softmin": Option("softmin", "SoftMin", "Smoothed distance to the nearest point, both ways."),
-    "hausdorff": Option(
-        "hausdorff", "Hausdorff divergence", "Nearest points, debiased: zero only where the shapes agree."
-    ),
-    "sinkhorn": Option(
-        "sinkhorn",
-        "Sinkhorn divergence",
-        "Optimal transport with a blur, debiased: every point has a place to go.",
-    ),
-    "currents": Option("currents", "Currents", "Surfaces with oriented normals; opposite sheets cancel."),
-    "oriented_varifold": Option(
-        "oriented_varifold", "Oriented varifolds", "Surfaces with oriented normals, without cancellation."
-    ),
-    "unoriented_varifold": Option(
-        "unoriented_varifold", "Unoriented varifolds", "Surfaces whose normals may point either way."
-    ),
-}
-
-CHOICES: Mapping[str, tuple[Option, ...]] = {
-    "measures.fidelity.name": tuple(FIDELITIES.values()),
-    "measures.fidelity.p": (
-        Option(2, "2  (|x − y|²/2)", "Arrows in mm: each ends where its point would go."),
-        Option(1, "1  (|x − y|)", "Arrows of length 1 at most: far points pull no harder than near ones."),
-    ),
-    "measures.kind": (
-        Option("voxel", "Voxels", "Points with volumes, mm³."),
-        Option("surface", "Surfaces", "Triangles with areas, mm², and normals."),
-    ),
-    "linear": (
-        Option("none", "None", "The shapes are taken as they lie."),
-        Option("rigid", "Rigid", "Turn and shift."),
-        Option("similarity", "Similarity", "Turn, shift and one scale."),
-        Option("affine", "Affine", "Any linear map."),
-    ),
-    "device": tuple(
-        Option(name, {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}[name])
-        for name in DEVICES
-    ),
-    "engine": (
-        Option("auto", "Automatic", "numba on the CPU, KeOps on CUDA where it is installed."),
-        Option("numba", "numba", "Compiled loops, on the CPU."),
-        Option("keops", "KeOps", "Compiled for each formula, on CUDA or the CPU."),
-        Option("torch", "torch", "Anywhere; slower."),
-    ),
-}
-
-_BLURS = ", ".join(FIDELITIES[name].title for name in FIDELITIES if name in BLURRED)
-_GLOBAL_OFF = "The global stage is switched off."
-_LOCAL_OFF = "The local stage is switched off."
 
 
 class SettingsForm:
@@ -134,16 +60,23 @@ class SettingsForm:
         return value
 
     def put(self, place: str, value: object) -> None:
-        """Change one value, and what cannot stay with it: a reach goes when another fidelity is chosen.
+        """Change one value, and what cannot stay with it.
+
+        A reach goes when another fidelity is chosen; the models with momenta need the fidelity of the global
+        stage, which is switched on with them.
 
         Raises
         ------
         InputError
             The value is impossible. The settings stay.
         """
-        if place == "measures.fidelity.name" and value != "sinkhorn":
-            self.settings = _with(self.settings, "measures.fidelity.reach", None)
-        self.settings = _with(self.settings, place, value)
+        settings = self.settings
+        stage, _, name = place.rpartition(".")
+        if stage in FIDELITY_PLACES and name == "name" and value != "sinkhorn":
+            settings = _with(settings, f"{stage}.reach", None)
+        self.settings = _with(settings, place, value)
+        if place == "model" and value in WITH_MOMENTA and self.settings.measures is None:
+            self.switch("measures", on=True)
 
     def switch(self, stage: str, *, on: bool) -> None:
         """Switch the global stage ("measures") or the local one ("voxels") off, or on as in the preset."""
@@ -153,7 +86,7 @@ class SettingsForm:
 
     def reasons(self) -> dict[str, str]:
         """Return why places, or options of choices, cannot be chosen now; what is absent can be."""
-        return {**self._stages(), **self._fidelity(), **self._hardware()}
+        return reasons(self.settings, self.machine)
 
     def read(self, path: str | Path) -> None:
         """Take the settings of a JSON file, as the command line does: what it does not state stays as it is.
@@ -176,60 +109,6 @@ class SettingsForm:
         """
         with whole_file(Path(path)) as place:
             place.write_text(json_of(self.settings.model_dump(mode="json")), encoding="utf-8")
-
-    def _stages(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        if self.settings.measures is None:
-            places = (
-                "fidelity.name",
-                "fidelity.length",
-                "fidelity.p",
-                "fidelity.reach",
-                "kind",
-                "points",
-                "smoothness",
-            )
-            found |= dict.fromkeys((f"measures.{place}" for place in places), _GLOBAL_OFF)
-        if self.settings.voxels is None:
-            found |= dict.fromkeys(("voxels.smoothness", "regularity"), _LOCAL_OFF)
-        return found
-
-    def _fidelity(self) -> dict[str, str]:
-        measures = self.settings.measures
-        if measures is None:
-            return {}
-        found, name = {}, measures.fidelity.name
-        title = FIDELITIES[name].title
-        if name == "energy":
-            found["measures.fidelity.length"] = "The energy distance has no length."
-        if name not in BLURRED:
-            found["measures.fidelity.p"] = (
-                f"The exponent belongs to a transport cost, which {title} has not: {_BLURS} have."
-            )
-        if name != "sinkhorn":
-            found["measures.fidelity.reach"] = (
-                f"Only the Sinkhorn divergence has a reach, not {title}: it is how far mass is transported."
-            )
-        if measures.kind == "voxel":
-            for surfaces in OF_SURFACES:
-                found[f"measures.fidelity.name={surfaces}"] = (
-                    "Compares normals, which voxels have not: choose Surfaces first."
-                )
-        needing = OF_SURFACES & {name, self.settings.linear_fidelity.name}
-        if needing:
-            found["measures.kind=voxel"] = (
-                f"{FIDELITIES[min(needing)].title} compare normals, which voxels have not: "
-                "choose another fidelity first."
-            )
-        return found
-
-    def _hardware(self) -> dict[str, str]:
-        devices = {f"device={name}": self.machine.why_not_device(name) for name in DEVICES}
-        engines = {
-            f"engine={option.value}": self.machine.why_not_engine(str(option.value), self.settings.device)
-            for option in CHOICES["engine"]
-        }
-        return {place: reason for place, reason in {**devices, **engines}.items() if reason}
 
 
 def json_of(values: Mapping[str, Any]) -> str:
@@ -257,6 +136,23 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         old = merged.get(name)
         merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def label_weights(text: str) -> dict[int, float]:
+    """Return the weights that a text such as ``1: 2, 2: 0.5`` gives to labels; none if it is empty.
+
+    Raises
+    ------
+    InputError
+        It is no list of labels with a weight each.
+    """
+    if not text.strip():
+        return {}
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return {int(label): float(weight) for label, weight in pairs}
+    except ValueError:
+        raise InputError(f"a weight for each label is needed, such as 1: 2, 2: 0.5; got {text!r}") from None
 
 
 def numbers(text: str, *, several: bool) -> float | tuple[float, ...]:

@@ -5,88 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QLabel,
     QLineEdit,
     QSpinBox,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from napari_shapereg.plugin.choices import CHOICES
+from napari_shapereg.plugin.controls import ChoiceBox
 from napari_shapereg.plugin.notifications import telling
-from napari_shapereg.plugin.settings_form import CHOICES, SettingsForm, numbers
+from napari_shapereg.plugin.settings_form import SettingsForm, label_weights, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from napari_shapereg.plugin.settings_form import Option
+    from collections.abc import Callable, Mapping
 
 _LONGEST = 1e4  # mm
-
-
-class Fold(QWidget):
-    """A title that shows and hides what is below it."""
-
-    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.content = content
-        self._button = QToolButton()
-        self._button.setText(title)
-        self._button.setCheckable(True)
-        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._button.setArrowType(Qt.ArrowType.RightArrow)
-        self._button.setAutoRaise(True)
-        self._button.toggled.connect(self._on_toggled)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self._button)
-        layout.addWidget(content)
-        content.hide()
-
-    def unfold(self, *, yes: bool = True) -> None:
-        """Show, or hide, what is below the title."""
-        self._button.setChecked(yes)
-
-    def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - Qt's signal
-        self._button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
-        self.content.setVisible(shown)
-
-
-class ChoiceBox(QComboBox):
-    """A combo box whose options can be disabled, each with the reason as its tooltip."""
-
-    def __init__(self, options: Sequence[Option], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._tips = [option.tip for option in options]
-        for option in options:
-            self.addItem(option.title, option.value)
-        self.show_reasons({})
-        # A long title must not make the dock wide.
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-
-    def show_value(self, value: object) -> None:
-        """Select the option of a value."""
-        self.setCurrentIndex(self.findData(value))
-
-    def show_reasons(self, reasons: dict[object, str]) -> None:
-        """Disable the options that have a reason."""
-        model = self.model()
-        if not isinstance(model, QStandardItemModel):
-            return
-        for row, tip in enumerate(self._tips):
-            reason = reasons.get(self.itemData(row), "")
-            item = model.item(row)
-            if item is not None:
-                item.setEnabled(not reason)
-                item.setToolTip(reason or tip)
+_STAGES = {
+    "measures": (
+        "Global stage",
+        "A flow that descends the fidelity between coarse points. Switched off, it is skipped.",
+    ),
+    "voxels": (
+        "Local stage",
+        "A flow that descends a Gaussian norm between whole shapes. Switched off, it is skipped.",
+    ),
+}
 
 
 class _Row:
@@ -148,6 +95,9 @@ class SettingsWidget(QWidget):
                 part.setToolTip(reason or row.tip)
         for stage, box in self._stages.items():
             box.setChecked(getattr(self.form.settings, stage) is not None)
+            reason = reasons.get(stage, "")
+            box.setEnabled(not reason)
+            box.setToolTip(reason or _STAGES[stage][1])
         self._showing = False
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
@@ -159,44 +109,44 @@ class SettingsWidget(QWidget):
         return super().eventFilter(watched, event)
 
     def _add_rows(self) -> None:
-        self._add_stage(
-            "measures", "Global stage", "A flow that descends the fidelity between coarse points."
-        )
-        self._add_choice(
-            "measures.fidelity.name", "Fidelity", "What the arrows and the global stage descend."
-        )
-        self._add_length(
-            "measures.fidelity.length",
-            "Length or blur",
-            "σ of a kernel, or blur of a transport cost, in mm. auto: a quarter of the radius of the fixed "
-            "shape for kernels, a tenth for blurs.",
-        )
-        self._add_choice("measures.fidelity.p", "Exponent p", "Of the transport cost |x − y|^p / p.")
-        self._add_length(
-            "measures.fidelity.reach",
-            "Reach",
-            "How far mass is transported, in mm; what is further apart is paid for. auto: any distance.",
-        )
+        self._add_choice("model", "Deformation", "What kind of map is fitted after the linear one.")
+        self._add_choice("linear", "Linear model", "The richest linear map that is fitted before the flow.")
+        self._add_choice("mirror", "Mirror", "Whether the linear map may turn left into right.")
+        self._add_choice("overlap", "Shown are", "Whether the border of an image cuts a shape off.")
+        self._add_fidelity("linear_fidelity", "Linear fidelity", "What the linear stage descends.")
+        self._add_stage("measures")
+        self._add_fidelity("measures.fidelity", "Fidelity", "What the arrows and the global stage descend.")
         self._add_choice(
             "measures.kind", "Compare", "What the points are, for the linear and the global stage."
         )
         self._add_whole(
             "measures.points", "Points", "About how many points a label is merged into.", (50, 100_000)
         )
-        self._add_text(
+        self._add_numbers(
             "measures.smoothness",
             "Smoothness",
             "Smoothing of the steps of the global stage, one number a level, in radii of the fixed shape.",
-            ", ".join,
         )
-        self._add_choice("linear", "Linear model", "The richest linear map that is fitted before the flow.")
-        self._add_stage("voxels", "Local stage", "A flow that descends a Gaussian norm between whole shapes.")
-        self._add_number(
+        self._add_numbers(
+            "momenta.widths",
+            "Widths",
+            "Of the Gaussians that velocities are sums of, in radii of the fixed shape: the widest first.",
+        )
+        self._add_numbers(
+            "momenta.regularity",
+            "Regularity",
+            "Weight of the energy of velocities, the squared length of the way, beside the fidelity.",
+        )
+        self._add_whole(
+            "momenta.max_steps", "Steps", "At most, at each level of this deformation.", (1, 1000)
+        )
+        self._add_stage("voxels")
+        self._add_numbers(
             "voxels.smoothness",
             "Smoothness",
             "Smoothing of the steps of the local stage, in pitches of each level's lattice.",
         )
-        self._add_number(
+        self._add_numbers(
             "regularity", "Regularity", "Weight of the Dirichlet energy of the flow in the local stage."
         )
         self._add_length(
@@ -206,12 +156,36 @@ class SettingsWidget(QWidget):
             "preset says, in voxels of the fixed volume.",
         )
         self._add_whole("max_steps", "Steps", "At most, at each level.", (1, 1000))
+        self._add_weights()
         self._add_choice("device", "Device", "Where the work is done.")
         self._add_choice("engine", "Engine", "What computes the sums over pairs of points.")
 
-    def _add_stage(self, stage: str, title: str, tip: str) -> None:
-        box = QCheckBox(title)
-        box.setToolTip(f"{tip} Switched off, it is skipped.")
+    def _add_fidelity(self, place: str, title: str, tip: str) -> None:
+        self._add_choice(f"{place}.name", title, tip)
+        self._add_length(
+            f"{place}.length",
+            "Length or blur",
+            "σ of a kernel, or blur of a transport cost, in mm. auto: a quarter of the radius of the fixed "
+            "shape for kernels, a tenth for blurs.",
+        )
+        self._add_choice(f"{place}.p", "Exponent p", "Of the transport cost |x − y|^p / p.")
+        self._add_length(
+            f"{place}.reach",
+            "Reach",
+            "How far mass is transported, in mm; what is further apart is paid for. auto: any distance.",
+        )
+
+    def _add_weights(self) -> None:
+        tip = "How much labels count against each other, such as 1: 2, 2: 0.5. Those not named count 1."
+
+        def write(value: Mapping[int, float]) -> str:
+            return ", ".join(f"{label}: {weight:g}" for label, weight in value.items())
+
+        line = self._add_text("label_weights", "Label weights", tip, write, label_weights)
+        line.setPlaceholderText("1 each")
+
+    def _add_stage(self, stage: str) -> None:
+        box = QCheckBox(_STAGES[stage][0])
         box.toggled.connect(lambda on: self._switch(stage, on=on))
         self._stages[stage] = box
         self._form().addRow(box)
@@ -240,18 +214,21 @@ class SettingsWidget(QWidget):
         box.valueChanged.connect(lambda value: self._put(place, value))
         self._add(_Row(place, box, tip, box.setValue), title)
 
-    def _add_number(self, place: str, title: str, tip: str) -> None:
-        self._add_text(place, title, tip, lambda words: words[0])
+    def _add_numbers(self, place: str, title: str, tip: str) -> None:
+        several = isinstance(self.form.value(place), tuple)
 
-    def _add_text(self, place: str, title: str, tip: str, join: Callable[[list[str]], str]) -> None:
+        def write(value: float | tuple[float, ...]) -> str:
+            return ", ".join(f"{each:g}" for each in (value if isinstance(value, tuple) else (value,)))
+
+        self._add_text(place, title, tip, write, lambda text: numbers(text, several=several))
+
+    def _add_text(
+        self, place: str, title: str, tip: str, write: Callable[[Any], str], read: Callable[[str], object]
+    ) -> QLineEdit:
         line = QLineEdit()
-
-        def show(value: Any) -> None:  # noqa: ANN401 - a number or several
-            values = value if isinstance(value, tuple) else (value,)
-            line.setText(join([f"{each:g}" for each in values]))
-
-        line.editingFinished.connect(lambda: self._put_text(place, line.text()))
-        self._add(_Row(place, line, tip, show), title)
+        line.editingFinished.connect(lambda: self._put_text(place, read, line.text()))
+        self._add(_Row(place, line, tip, lambda value: line.setText(write(value))), title)
+        return line
 
     def _add(self, row: _Row, title: str) -> None:
         row.label.setText(title)
@@ -275,9 +252,9 @@ class SettingsWidget(QWidget):
         self.refresh()
         self.changed.emit(stage)
 
-    def _put_text(self, place: str, text: str) -> None:
+    def _put_text(self, place: str, read: Callable[[str], object], text: str) -> None:
         with telling():
-            self._put(place, numbers(text, several=isinstance(self.form.value(place), tuple)))
+            self._put(place, read(text))
         self.refresh()
 
     def _put(self, place: str, value: object) -> None:

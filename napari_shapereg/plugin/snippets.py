@@ -31,7 +31,11 @@ FOLDER = "registered"
 """Where the pasted command writes, in the folder where it is run."""
 
 _OPTIONS = {
+    "model": "--model",
     "linear": "--linear",
+    "mirror": "--mirror",
+    "overlap": "--overlap",
+    "landmark_weight": "--landmark-weight",
     "measures.fidelity.name": "--fidelity",
     "measures.fidelity.length": "--length",
     "measures.fidelity.p": "--exponent",
@@ -160,6 +164,8 @@ def _options(settings: RegistrationSettings, preset: Preset) -> list[str] | None
             words += ["--labels", ",".join(str(label) for label in value)]
         elif place == "shared_labels_only" and value:
             words += ["--shared-labels"]
+        elif place == "label_weights" and value:
+            words += ["--label-weights", ",".join(f"{label}:{weight}" for label, weight in value.items())]
         elif place in _OPTIONS and value is not None:
             words += [_OPTIONS[place], str(value)]
         else:
@@ -170,7 +176,8 @@ def _options(settings: RegistrationSettings, preset: Preset) -> list[str] | None
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        nested = isinstance(value, dict) and bool(value)
+        # The weights of labels are one value: their keys are numbers.
+        nested = isinstance(value, dict) and bool(value) and all(isinstance(key, str) for key in value)
         flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
     return flat
 

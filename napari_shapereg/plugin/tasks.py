@@ -157,6 +157,16 @@ def scores_of(result: RegisteredPair) -> tuple[Score, ...]:
     return tuple(Score(label, names.get(label, ""), before[label], after[label]) for label in result.labels)
 
 
+def remark_on(result: RegisteredPair) -> str:
+    """Say in words what the numbers do not: that the map turns left into right. Empty where it does not."""
+    if np.linalg.det(result.affine.matrix) > 0:
+        return ""
+    return (
+        "Mirrored: left became right, as of a left knee on a right one. "
+        "Choose Mirror: Never in the settings to forbid it."
+    )
+
+
 def overlaps(fixed: LabelVolume, moved: LabelVolume, labels: Sequence[int]) -> Mapping[int, float]:
     """Return 2 |A ∩ B| / (|A| + |B|) of each label of two volumes on one grid."""
     inside = np.flatnonzero((fixed.data != 0).ravel() | (moved.data != 0).ravel())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,32 @@ def test_a_view_shows_where_the_map_carries_the_points_and_how_far_the_last_step
     assert np.linalg.norm(view.arrows, axis=1).max() == pytest.approx(lengths.max(), rel=0.3)
     assert len(view.points) <= MOST_POINTS
     assert len(view.arrows) <= MOST_ARROWS
+
+
+@pytest.mark.parametrize("model", ["svf", "lddmm"])
+def test_points_and_steps_of_momenta_are_seen(volumes, quick, model):
+    momenta = {"widths": (0.5,), "max_steps": 3, "local": ()}
+    run = Run(*volumes, quick.changed(model=model, momenta=momenta))
+    run.work()
+    view = run.take()
+    assert run.costs[-1].level == "global 1"
+    assert run.costs[-1].cost < 0.5 * next(each.cost for each in run.costs if each.level == "global 1")
+    assert len(view.points) == len(view.labels) > 100
+    assert np.linalg.norm(view.arrows, axis=1).max() > 0.01
+    assert run.result().warped.labels == (1, 2)
+
+
+def test_fewer_points_are_seen_once_the_overlap_is_known(run):
+    """Where the overlap is partial, the flow compares fewer points than the linear stage."""
+    state = next(run.registration)
+    run._keep(states_with(state, 90))
+    run._keep(states_with(state, 40))
+    assert len(run.take().points) == 40
+
+
+def states_with(state: RegistrationState, count: int) -> RegistrationState:
+    clouds = {1: torch.rand(count, 3)}
+    return replace(state, points=clouds, arrows=clouds)
 
 
 def test_a_view_is_taken_once(run):

@@ -8,8 +8,9 @@ from napari_shapereg.cli.options import Preset
 from napari_shapereg.cli.settings import chosen_settings
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
+from napari_shapereg.plugin.choices import CHOICES, FIDELITIES
 from napari_shapereg.plugin.machine import Machine, devices_of_machine, examine_machine
-from napari_shapereg.plugin.settings_form import CHOICES, FIDELITIES, SettingsForm, numbers
+from napari_shapereg.plugin.settings_form import SettingsForm, label_weights, numbers
 from napari_shapereg.registration import RegistrationSettings
 
 
@@ -74,6 +75,58 @@ def test_a_reach_goes_with_its_fidelity():
     form.put("measures.fidelity.name", "hausdorff")
     assert form.value("measures.fidelity.reach") is None
     assert form.value("measures.fidelity.length") == 3.0
+
+
+def test_the_linear_fidelity_obeys_the_same_rules():
+    form = SettingsForm()
+    assert "length" in form.reasons()["linear_fidelity.length"]
+    assert "Surfaces" in form.reasons()["linear_fidelity.name=currents"]
+    form.put("linear_fidelity.name", "sinkhorn")
+    form.put("linear_fidelity.reach", 9.0)
+    form.put("linear_fidelity.name", "energy")
+    assert form.value("linear_fidelity.reach") is None
+    form.put("measures.kind", "surface")
+    form.put("linear_fidelity.name", "currents")
+    assert "measures" in form.reasons()
+    form.put("linear", "none")
+    assert "No linear map" in form.reasons()["linear_fidelity.name"]
+    assert "No linear map" in form.reasons()["mirror"]
+
+
+def test_each_model_opens_its_own_settings():
+    form = SettingsForm()
+    steps = {"voxels", "voxels.smoothness", "measures.smoothness", "pitch", "max_steps"}
+    assert "momenta.widths" in form.reasons()
+    assert not steps & form.reasons().keys()
+    form.put("model", "lddmm")
+    assert "momenta.widths" not in form.reasons()
+    assert steps <= form.reasons().keys()
+    assert "measures.fidelity.name" not in form.reasons()
+    form.put("model", "rigid")
+    assert steps | {"momenta.widths", "linear"} <= form.reasons().keys()
+    assert "linear_fidelity.name" not in form.reasons()
+
+
+def test_a_model_with_momenta_has_the_fidelity_that_it_descends():
+    form = SettingsForm()
+    form.switch("measures", on=False)
+    form.put("model", "svf")
+    assert form.value("measures.fidelity.name") == "energy"
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"), [("1: 2, 3:0.5", {1: 2.0, 3: 0.5}), ("", {}), ("  ", {}), ("7:1e-2", {7: 0.01})]
+)
+def test_weights_of_labels_are_read_as_they_are_typed(text, weights):
+    form = SettingsForm()
+    form.put("label_weights", label_weights(text))
+    assert form.settings.label_weights == weights
+
+
+@pytest.mark.parametrize("text", ["1", "1:a", "1:2:3", "1:2;2:3"])
+def test_what_gives_no_label_a_weight_is_refused(text):
+    with pytest.raises(InputError, match="a weight for each label"):
+        label_weights(text)
 
 
 def test_a_stage_that_is_off_explains_itself_and_comes_back():

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit
 
+from napari_shapereg.plugin.controls import Fold
 from napari_shapereg.plugin.machine import Machine
 from napari_shapereg.plugin.settings_form import SettingsForm
-from napari_shapereg.plugin.settings_widget import Fold, SettingsWidget
+from napari_shapereg.plugin.settings_widget import SettingsWidget
 
 NAME = "measures.fidelity.name"
 
@@ -49,6 +50,29 @@ def test_a_choice_opens_what_it_makes_possible(widget, qtbot):
     assert widget.widget("measures.fidelity.reach").isEnabled()
     assert "mm" in widget.widget("measures.fidelity.reach").toolTip()
     assert widget.form.value(NAME) == "sinkhorn"
+
+
+def test_a_model_closes_what_it_does_not_have_and_says_why(widget):
+    choose(widget.widget("model"), "lddmm")
+    assert widget.widget("momenta.widths").isEnabled()
+    assert not widget.widget("voxels.smoothness").isEnabled()
+    local = next(box for box in widget.findChildren(QCheckBox) if box.text() == "Local stage")
+    assert not local.isEnabled()
+    assert "composed steps" in local.toolTip()
+    choose(widget.widget("model"), "lattice")
+    assert local.isEnabled()
+    assert "skipped" in local.toolTip()
+
+
+def test_weights_are_typed_label_by_label(widget, notices):
+    line = widget.widget("label_weights")
+    line.setText("2: 0.5, 1:3")
+    line.editingFinished.emit()
+    assert widget.form.value("label_weights") == {2: 0.5, 1: 3.0}
+    line.setText("2: -1")
+    line.editingFinished.emit()
+    assert len(notices) == 1
+    assert line.text() == "2: 0.5, 1: 3"
 
 
 def test_lengths_are_automatic_or_in_mm(widget, qtbot):

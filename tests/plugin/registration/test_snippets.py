@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import shlex
 
 import numpy as np
@@ -31,7 +32,9 @@ CHANGES = {
         "linear_fidelity": {"name": "laplacian"},
     },
     "a stage off": {"voxels": None},
-    "weights": {"label_weights": {1: 2.0}},
+    "weights": {"label_weights": {1: 2.0, 2: 0.25}},
+    "a model": {"model": "lddmm", "mirror": "never", "overlap": "partial"},
+    "momenta": {"model": "svf", "momenta": {"widths": (0.3, 0.1), "regularity": 1e-3}},
     "both stages off": {"voxels": None, "measures": None, "labels": (2,)},
 }
 
@@ -99,6 +102,18 @@ def test_short_settings_make_short_texts(saved, tmp_path):
     plain = RegistrationSettings.preset("fast")
     assert 'sr.register(moving, fixed, preset="fast")' in as_python(sides, plain, "fast")
     assert as_command(sides, plain, "fast", tmp_path).endswith(" -o registered --preset fast")
+    assert not list(tmp_path.glob("*.json"))
+
+
+def pairs_of(command: str) -> set[str]:
+    words = command.split()
+    return {f"{option} {value}" for option, value in itertools.pairwise(words)}
+
+
+def test_options_say_model_and_weights_without_a_file(saved, tmp_path):
+    settings = RegistrationSettings(model="svf", mirror="always", label_weights={1: 2.0, 2: 0.25})
+    command = as_command(sides_of(saved), settings, "balanced", tmp_path)
+    assert {"--model svf", "--mirror always", "--label-weights 1:2.0,2:0.25"} <= pairs_of(command)
     assert not list(tmp_path.glob("*.json"))
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from napari.layers import Labels, Layer
 
+from napari_shapereg.deformations import AffineMap
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.plugin.comparison import Checkerboard, Composite
@@ -12,7 +15,17 @@ from napari_shapereg.plugin.gradients import field_of, variants
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
 from napari_shapereg.plugin.path_layer import MOST_FACES
 from napari_shapereg.plugin.scene import shape_of
-from napari_shapereg.plugin.tasks import compare, finish, laid_over, mapped, overlaps, prepare, scores_of, way
+from napari_shapereg.plugin.tasks import (
+    compare,
+    finish,
+    laid_over,
+    mapped,
+    overlaps,
+    prepare,
+    remark_on,
+    scores_of,
+    way,
+)
 from napari_shapereg.quality import label_agreement
 from napari_shapereg.registration import FidelitySettings, RegistrationSettings
 from napari_shapereg.transforms import transform_points
@@ -174,6 +187,12 @@ def test_a_finished_run_scores_before_and_after(layers, quick):
     assert [score.title for score in scores] == ["1  body", "2  head"]
     assert scores[0].before < 0.4
     assert scores[0].after > 0.7
+
+
+def test_a_mirrored_map_is_told(result):
+    assert remark_on(result) == ""
+    turned = replace(result, linear=AffineMap(result.linear.matrix @ np.diag([-1.0, 1, 1]), np.zeros(3)))
+    assert remark_on(turned).startswith("Mirrored: left became right")
 
 
 def test_none_affine_and_full_are_three_maps(result):
