@@ -31,7 +31,7 @@ FEW_STEPS = 8
 REFINED = 3
 """Poses that are refined, of those that are scored."""
 LEFT_TO_RIGHT = np.diag([-1.0, 1.0, 1.0])
-ANNEALING = ((0.5, 150, 60), (0.25, 150, 10), (0.1, 300, 4), (0.05, 600, 1))
+ANNEALING = ((0.5, 80, 60), (0.25, 150, 10), (0.1, 300, 4), (0.05, 600, 1))
 """For partial overlap: kernel length in radii, points per label, and how many poses are refined with it."""
 
 

@@ -28,7 +28,7 @@ SMALL = RegistrationSettings(
     labels=(1,),
     measures={"points": 250},
     voxels=None,
-    momenta={"widths": (0.5, 0.3), "max_steps": 14, "local": ()},
+    momenta={"widths": (0.5, 0.3), "max_steps": 12, "local": ()},
 )
 
 
@@ -69,9 +69,8 @@ def quick(model: str) -> RegistrationSettings:
     return RegistrationSettings(model=model, measures={"points": 150}, voxels=None, momenta=momenta)
 
 
-@pytest.mark.parametrize("model", ["svf", "lddmm"])
-def test_states_cost_and_cancelling(model: str) -> None:
-    run = Registration(*make_pair(), quick(model))
+def test_states_cost_and_cancelling() -> None:
+    run = Registration(*make_pair(), quick("svf"))
     states = [state for state in run if state.stage == "measures"]
     assert 0 < len(states) <= 6
     assert all(after.objective < before.objective for before, after in itertools.pairwise(states))
@@ -79,7 +78,7 @@ def test_states_cost_and_cancelling(model: str) -> None:
     for before, after in itertools.pairwise(states):
         torch.testing.assert_close(after.points[1], before.points[1] + after.arrows[1], atol=1e-4, rtol=0)
 
-    cut = Registration(*make_pair(), quick(model))
+    cut = Registration(*make_pair(), quick("svf"))
     for state in cut:
         if state.stage == "measures":
             break

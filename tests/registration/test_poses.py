@@ -98,7 +98,7 @@ def test_half_a_knee_finds_its_place_on_a_whole_one() -> None:
     half = cropped(knee, 0, knee.grid.size[2] // 2)
     matrix = Rotation.from_euler("xyz", [100, -30, 60], degrees=True).as_matrix()
     moving = posed(knee, matrix, 1.0, [900, -300, 200])
-    settings = RegistrationSettings(linear="rigid", measures=None, voxels=None, overlap="partial")
+    settings = RegistrationSettings(model="rigid", measures=MeasureSettings(points=1000), overlap="partial")
     result = register(moving, half, settings=settings)
     points = knee.grid.to_points(np.argwhere(half.data > 0)[::99, ::-1])
     found = result.affine.apply(points @ matrix.T + [900, -300, 200])
