@@ -111,6 +111,12 @@ class Agreement:
                 f"Inverse consistency: mean {inverse.mean:.3f}, 95 % {inverse.p95:.3f}, "
                 f"max {inverse.maximum:.3f} mm"
             )
+        landmarks = self.metrics.landmarks
+        if landmarks:
+            lines.append(
+                f"Landmarks ({len(landmarks.names)} pairs): mean {np.mean(landmarks.before):.2f} mm before, "
+                f"{np.mean(landmarks.after):.2f} mm after; max {max(landmarks.after):.2f} mm"
+            )
         return "\n".join(lines)
 
     def concerns(self) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.registration import RegistrationResult, RegistrationSettings, RegistrationState
+    from napari_shapereg.registration.landmarks import Landmarks
     from napari_shapereg.volumes import LabelVolume
 
 INTERVAL = 0.1
@@ -87,6 +88,8 @@ class Run:
     moving, fixed : LabelVolume
         Copies, if somebody may paint on the originals.
     settings : RegistrationSettings
+    landmarks : (moving, fixed), optional
+        See `Registration`.
     clock : callable
         Seconds; for tests.
 
@@ -101,9 +104,10 @@ class Run:
         moving: LabelVolume,
         fixed: LabelVolume,
         settings: RegistrationSettings,
+        landmarks: Landmarks | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.registration = Registration(moving, fixed, settings)
+        self.registration = Registration(moving, fixed, settings, landmarks=landmarks)
         self.moving, self.fixed = moving, fixed
         self.frame = frame_of(fixed.grid)
         self.costs: list[CostPoint] = []

@@ -10,14 +10,18 @@ from napari.layers import Labels
 
 from napari_shapereg.plugin.comparison import Composite
 from napari_shapereg.plugin.display_frame import DisplayFrame, frame_of
+from napari_shapereg.plugin.layer_affine import known_frame
+from napari_shapereg.plugin.layer_points import points_of
 from napari_shapereg.plugin.layers import volume_of
 from napari_shapereg.plugin.scene import label_colors
 from napari_shapereg.plugin.slicewise import Slicewise
+from napari_shapereg.registration.landmarks import checked_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari.layers import Layer
+    from napari.layers import Layer, Points
+    from numpy.typing import NDArray
 
     from napari_shapereg.volumes import LabelVolume
 
@@ -64,12 +68,13 @@ class LabelRow:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two label volumes and the names of their layers."""
+    """Two label volumes, the names of their layers, and landmarks: (K, 3) moving and fixed points, LPS mm."""
 
     moving: LabelVolume
     fixed: LabelVolume
     moving_name: str
     fixed_name: str
+    landmarks: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @property
     def frame(self) -> DisplayFrame:
@@ -110,21 +115,36 @@ def default_pair(layers: list[Labels]) -> tuple[Labels | None, Labels | None]:
     return first, second
 
 
-def read_pair(moving: Labels, fixed: Labels, *, copy: bool = False) -> Pair:
+def read_pair(
+    moving: Labels, fixed: Labels, points: tuple[Points, Points] | None = None, *, copy: bool = False
+) -> Pair:
     """Return the volumes of two layers.
 
     Parameters
     ----------
     moving, fixed : napari.layers.Labels
+    points : (moving, fixed) of napari.layers.Points, optional
+        Landmarks. Those clicked by hand lie in the frame of the volume that they belong to.
     copy : bool
         Take copies, which stay as they are when somebody paints on the layers.
 
     Raises
     ------
     InputError
-        As `volume_of`.
+        As `volume_of`; or the landmarks come in no pairs.
     """
-    return Pair(_colored(moving, copy=copy), _colored(fixed, copy=copy), moving.name, fixed.name)
+    volumes = _colored(moving, copy=copy), _colored(fixed, copy=copy)
+    return Pair(*volumes, moving.name, fixed.name, _landmarks(points, volumes) if points else None)
+
+
+def _landmarks(
+    points: tuple[Points, Points], volumes: tuple[LabelVolume, LabelVolume]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    moving, fixed = (
+        points_of(layer, known_frame(layer) or frame_of(volume.grid))
+        for layer, volume in zip(points, volumes, strict=True)
+    )
+    return checked_landmarks((moving, fixed))
 
 
 def _colored(layer: Labels, *, copy: bool) -> LabelVolume:

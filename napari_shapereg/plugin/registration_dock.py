@@ -25,6 +25,7 @@ from napari_shapereg.plugin.arrows_panel import ArrowsPanel
 from napari_shapereg.plugin.controller import RegistrationController
 from napari_shapereg.plugin.controls import Fold
 from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.landmark_panel import LandmarkPanel
 from napari_shapereg.plugin.machine import devices_of_machine, examine_machine
 from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.pair_panel import PairPanel
@@ -34,7 +35,7 @@ from napari_shapereg.plugin.result_panel import ResultPanel
 from napari_shapereg.plugin.run_panel import RunPanel
 from napari_shapereg.plugin.settings_form import PRESETS, SettingsForm
 from napari_shapereg.plugin.settings_widget import SettingsWidget
-from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sides_of
+from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_shapereg.plugin.machine import Machine
-    from napari_shapereg.plugin.snippets import Side
+    from napari_shapereg.plugin.snippets import Sources
     from napari_shapereg.plugin.tasks import Finished
     from napari_shapereg.registration import RegistrationSettings
 
-    _Snippet = Callable[[tuple[Side, Side], RegistrationSettings], str]
+    _Snippet = Callable[[Sources, RegistrationSettings], str]
 
 _PRESETS = {
     "fast": ("Fast", "A coarse lattice: seconds."),
@@ -158,29 +159,30 @@ class RegistrationDock(QWidget):
             whole.write(path)
 
     def _copy_python(self) -> None:
-        self._copy(lambda sides, settings: as_python(sides, settings, self.form.preset), "Python")
+        self._copy(lambda sources, settings: as_python(sources, settings, self.form.preset), "Python")
 
     def _copy_command(self) -> None:
         folder = settings_folder()
         self._copy(
-            lambda sides, settings: as_command(sides, settings, self.form.preset, folder), "The command line"
+            lambda sources, settings: as_command(sources, settings, self.form.preset, folder),
+            "The command line",
         )
 
     def _copy(self, make: _Snippet, what: str) -> None:
         moving, fixed = self.pair.moving, self.pair.fixed
         if moving is None or fixed is None:
             return
-        settings = self.settings()
+        settings, points = self.settings(), self.landmarks.points
 
-        def show(sides: tuple[Side, Side]) -> None:
+        def show(sources: Sources) -> None:
             with telling():
-                text = make(sides, settings)
+                text = make(sources, settings)
                 clipboard = QApplication.clipboard()
                 if clipboard is not None:
                     clipboard.setText(text)
                 show_info(f"{what} is in the clipboard.")
 
-        Job(lambda: sides_of(read_pair(moving, fixed)), show, parent=self)
+        Job(lambda: sources_of(read_pair(moving, fixed, points)), show, parent=self)
 
     # ------------------------------------------------------------------------------------------------- close
 
@@ -206,6 +208,7 @@ class RegistrationDock(QWidget):
         for panel in (self.arrows, self.run, self.result):
             panel.close_down()
         self.pair.disconnect_viewer()
+        self.landmarks.disconnect_viewer()
         self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.controller.close()
 
@@ -219,16 +222,18 @@ class RegistrationDock(QWidget):
             "Turn the viewer to 3-D while arrows or a run are shown: surfaces stand for the labels."
         )
         self.arrows = ArrowsPanel(self.controller, self.pair, self.settings, self.in_3d.isChecked)
-        self.run = RunPanel(self.controller, self.pair, self.settings, self.in_3d.isChecked)
+        self.landmarks = LandmarkPanel(self.viewer)
+        self.run = RunPanel(
+            self.controller, self.pair, lambda: self.landmarks.points, self.settings, self.in_3d.isChecked
+        )
         self.result = ResultPanel(self.controller)
         self.settings_widget = SettingsWidget(self.form)
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(6)
-        for part in (self.pair, self._preset_row(), self._settings_fold(), _line(), self.arrows, _line()):
-            layout.addWidget(part)
-        for part in (self.run, self.result):
+        asked = self.pair, Fold("Landmarks", self.landmarks), self._preset_row(), self._settings_fold()
+        for part in (*asked, _line(), self.arrows, _line(), self.run, self.result):
             layout.addWidget(part)
         layout.addStretch(1)
         scroll = QScrollArea()

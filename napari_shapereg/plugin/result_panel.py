@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.notifications import telling
-from napari_shapereg.plugin.tasks import Extent, mapped, remark_on, scores_of, way
+from napari_shapereg.plugin.tasks import Extent, mapped, remarks_on, scores_of, way
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -67,9 +67,9 @@ class ResultPanel(QWidget):
         self._result, self._layer = result, weakref.ref(layer)
         self._raise_path()
         self.extents["full"].setChecked(True)
-        remark = remark_on(result)
-        self.remark.setText(remark)
-        self.remark.setVisible(bool(remark))
+        remarks = remarks_on(result)
+        self.remarks.setText(remarks)
+        self.remarks.setVisible(bool(remarks))
         self.table.setRowCount(0)
         self.table.hide()
         self.show()
@@ -159,8 +159,8 @@ class ResultPanel(QWidget):
             rows.hide()
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.remark = QLabel()
-        self.remark.setWordWrap(True)
+        self.remarks = QLabel()
+        self.remarks.setWordWrap(True)
         shown = QHBoxLayout()
         shown.addWidget(QLabel("Show map:"))
         self.extents: dict[Extent, QRadioButton] = {}
@@ -188,7 +188,7 @@ class ResultPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        layout.addWidget(self.remark)
+        layout.addWidget(self.remarks)
         layout.addWidget(self.table)
         layout.addLayout(shown)
         layout.addLayout(buttons)

@@ -19,7 +19,7 @@ from napari_shapereg.plugin.tasks import finish, goal_of, prepare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.layers import Labels
+    from napari.layers import Labels, Points
 
     from napari_shapereg.plugin.controller import RegistrationController
     from napari_shapereg.plugin.live_view import Run, View
@@ -44,6 +44,8 @@ class RunPanel(QWidget):
     ----------
     controller : RegistrationController
     pair : PairPanel
+    points : callable
+        Returns the layers of landmarks that are chosen now, or None.
     settings : callable
         Returns the settings as they are now.
     in_3d : callable
@@ -59,12 +61,14 @@ class RunPanel(QWidget):
         self,
         controller: RegistrationController,
         pair: PairPanel,
+        points: Callable[[], tuple[Points, Points] | None],
         settings: Callable[[], RegistrationSettings],
         in_3d: Callable[[], bool],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._controller, self._pair, self._settings, self._in_3d = controller, pair, settings, in_3d
+        self._controller, self._pair, self._points = controller, pair, points
+        self._settings, self._in_3d = settings, in_3d
         self._job: Job | None = None
         self._moving: Labels | None = None
         self._reason = ""
@@ -101,8 +105,10 @@ class RunPanel(QWidget):
         set_aside(self._holder)
         self._say("reading…", 0.0)
         self.curve.show_costs([])
-        settings = self._settings()
-        self._job = Job(lambda: prepare(moving, fixed, settings), self._prepared, self._idle, parent=self)
+        settings, points = self._settings(), self._points()
+        self._job = Job(
+            lambda: prepare(moving, fixed, settings, points), self._prepared, self._idle, parent=self
+        )
         self.enable(reason=self._reason)
         self.cancel.setEnabled(True)
         self.changed.emit()

@@ -157,6 +157,11 @@ class SettingsWidget(QWidget):
         )
         self._add_whole("max_steps", "Steps", "At most, at each level.", (1, 1000))
         self._add_weights()
+        self._add_numbers(
+            "landmark_weight",
+            "Landmark weight",
+            "How much landmarks count against the labels. 0: they are only measured.",
+        )
         self._add_choice("device", "Device", "Where the work is done.")
         self._add_choice("engine", "Engine", "What computes the sums over pairs of points.")
 

@@ -17,11 +17,14 @@ import numpy as np
 from napari_shapereg.errors import InputError, ShapeRegError
 from napari_shapereg.plugin.settings_form import json_of
 from napari_shapereg.registration import RegistrationSettings
+from napari_shapereg.transforms import PointSet, write_points
 from napari_shapereg.volumes import read_labels
 from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from napari_shapereg.plugin.pairs import Pair
     from napari_shapereg.registration import Preset
@@ -65,9 +68,23 @@ class Side:
     why_not: str = ""
 
 
-def sides_of(pair: Pair) -> tuple[Side, Side]:
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """From where the two volumes can be read again, and the landmarks, (K, 3) LPS mm each."""
+
+    moving: Side
+    fixed: Side
+    landmarks: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both volumes."""
+        return self.moving, self.fixed
+
+
+def sources_of(pair: Pair) -> Sources:
     """Say from which files the volumes of a pair can be read again; the files are read to be sure of it."""
-    return _side(pair.moving_name, pair.moving), _side(pair.fixed_name, pair.fixed)
+    return Sources(_side(pair.moving_name, pair.moving), _side(pair.fixed_name, pair.fixed), pair.landmarks)
 
 
 def _side(name: str, volume: LabelVolume) -> Side:
@@ -86,12 +103,12 @@ def _side(name: str, volume: LabelVolume) -> Side:
     return Side(name, volume.source.absolute())
 
 
-def as_python(sides: tuple[Side, Side], settings: RegistrationSettings, preset: Preset) -> str:
+def as_python(sources: Sources, settings: RegistrationSettings, preset: Preset) -> str:
     """Return a Python program that does what the dock does.
 
     A volume that no file holds is taken from its layer: that program runs in napari's console.
     """
-    lines = ["import napari_shapereg as sr"]
+    lines, sides = ["import napari_shapereg as sr"], sources.sides
     if not all(side.file for side in sides):
         lines.append("from napari_shapereg.plugin.layers import volume_of  # run this in napari's console")
     lines.append("")
@@ -100,43 +117,49 @@ def as_python(sides: tuple[Side, Side], settings: RegistrationSettings, preset: 
             f"sr.read_labels({str(side.file)!r})" if side.file else f"volume_of(viewer.layers[{side.name!r}])"
         )
         lines.append(f"{role} = {source}")
+    chosen = "landmarks=landmarks, " if sources.landmarks else ""
+    if sources.landmarks:
+        lists = ", ".join(str(points.round(4).tolist()) for points in sources.landmarks)
+        lines.append(f"landmarks = ({lists})")
     changes = _changes(settings, preset)
     if changes:
         lines.append(f'settings = sr.RegistrationSettings.preset("{preset}").changed(')
         lines += [f"    {name}={value!r}," for name, value in changes.items()]
-        lines += [")", "result = sr.register(moving, fixed, settings=settings)"]
+        lines += [")", f"result = sr.register(moving, fixed, {chosen}settings=settings)"]
     else:
-        lines.append(f'result = sr.register(moving, fixed, preset="{preset}")')
+        lines.append(f'result = sr.register(moving, fixed, {chosen}preset="{preset}")')
     lines.append("print(result.status.value)")
     return "\n".join(lines) + "\n"
 
 
-def as_command(sides: tuple[Side, Side], settings: RegistrationSettings, preset: Preset, folder: Path) -> str:
+def as_command(sources: Sources, settings: RegistrationSettings, preset: Preset, folder: Path) -> str:
     """Return a command line that does what the dock does.
 
     Parameters
     ----------
-    sides : tuple of Side
+    sources : Sources
     settings : RegistrationSettings
     preset : {"fast", "balanced", "accurate"}
         What the settings started from.
     folder : Path
-        Where a settings file goes, if the command's options cannot say all that is set.
+        Where a settings file goes, if the command's options cannot say all that is set, and landmarks.
 
     Raises
     ------
     InputError
         A volume is in no file: a command cannot reach into napari.
     """
-    for side in sides:
+    for side in sources.sides:
         if side.file is None:
             raise InputError(f"a command line needs files, and {side.why_not}")
-    words = [_program(), "register", *(str(side.file) for side in sides), "-o", FOLDER]
+    words = [_program(), "register", *(str(side.file) for side in sources.sides), "-o", FOLDER]
     options = _options(settings, preset)
     if options is None:
         words += ["--settings", str(_written(settings, folder))]
     else:
         words += ["--preset", preset, *options]
+    if sources.landmarks:
+        words += ["--landmarks", *(str(_points_file(points, folder)) for points in sources.landmarks)]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
@@ -197,6 +220,12 @@ def _written(settings: RegistrationSettings, folder: Path) -> Path:
         with whole_file(path) as place:
             place.write_text(text, encoding="utf-8")
     return path
+
+
+def _points_file(points: NDArray[np.float64], folder: Path) -> Path:
+    path = folder / f"landmarks_{hashlib.sha256(points.tobytes()).hexdigest()[:8]}.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_points(PointSet(points), path)
 
 
 def settings_folder() -> Path:

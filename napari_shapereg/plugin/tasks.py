@@ -17,18 +17,20 @@ from napari_shapereg.plugin.live_view import Run
 from napari_shapereg.plugin.pairs import read_pair
 from napari_shapereg.plugin.path_layer import MOST_FACES, path_layer, shape_path
 from napari_shapereg.plugin.scene import shape_of
+from napari_shapereg.quality import target_registration_error
 from napari_shapereg.registration.shapes import shared_labels
 from napari_shapereg.transforms import affine_transform, resample_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Labels
+    from napari.layers import Labels, Points
 
     from napari_shapereg.plugin.gradients import Measures
     from napari_shapereg.plugin.layers import LayerData
     from napari_shapereg.plugin.pairs import Pair
     from napari_shapereg.plugin.scene import Shape
+    from napari_shapereg.quality import LandmarkErrors
     from napari_shapereg.registration import RegisteredPair, RegistrationResult, RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
@@ -115,7 +117,12 @@ def compare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Co
     return Compared(pair, labels, measures, *surfaces, laid_over(pair))
 
 
-def prepare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Prepared:
+def prepare(
+    moving: Labels,
+    fixed: Labels,
+    settings: RegistrationSettings,
+    points: tuple[Points, Points] | None = None,
+) -> Prepared:
     """Copy two layers, which may be painted on while the run is at work, and set up the run.
 
     Raises
@@ -123,8 +130,8 @@ def prepare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Pr
     InputError, EngineError
         As `compare`.
     """
-    pair = read_pair(moving, fixed, copy=True)
-    run = Run(pair.moving, pair.fixed, settings)
+    pair = read_pair(moving, fixed, points, copy=True)
+    run = Run(pair.moving, pair.fixed, settings, pair.landmarks)
     box = [span.stop - span.start for span in pair.fixed.bounding_box()[::-1]]
     # As if it filled its box.
     return Prepared(run, pair, float(np.linalg.norm(np.multiply(box, pair.fixed.grid.spacing))) / 12**0.5)
@@ -157,13 +164,28 @@ def scores_of(result: RegisteredPair) -> tuple[Score, ...]:
     return tuple(Score(label, names.get(label, ""), before[label], after[label]) for label in result.labels)
 
 
-def remark_on(result: RegisteredPair) -> str:
-    """Say in words what the numbers do not: that the map turns left into right. Empty where it does not."""
-    if np.linalg.det(result.affine.matrix) > 0:
-        return ""
+def remarks_on(result: RegistrationResult) -> str:
+    """Say in words what overlaps do not: that left became right, and how far apart landmarks are."""
+    remarks = []
+    if np.linalg.det(result.affine.matrix) < 0:
+        remarks.append(
+            "Mirrored: left became right, as of a left knee on a right one. "
+            "Choose Mirror: Never in the settings to forbid it."
+        )
+    if result.landmarks is not None:
+        moving, fixed = result.landmarks
+        errors = target_registration_error(result.transform, fixed, moving)
+        remarks.append(told(errors, fitted=result.settings.landmark_weight > 0))
+    return "\n".join(remarks)
+
+
+def told(errors: LandmarkErrors, *, fitted: bool) -> str:
+    """Say how far apart landmarks are before and after, and whether they had a say in the map."""
+    means, largest = (np.mean(errors.before), np.mean(errors.after)), (max(errors.before), max(errors.after))
+    which = "landmarks, which the map was fitted to" if fitted else "landmarks (target registration error)"
     return (
-        "Mirrored: left became right, as of a left knee on a right one. "
-        "Choose Mirror: Never in the settings to forbid it."
+        f"{len(errors.names)} {which}: mean {means[0]:.2f} → {means[1]:.2f} mm, "
+        f"largest {largest[0]:.2f} → {largest[1]:.2f} mm."
     )
 
 

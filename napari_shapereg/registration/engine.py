@@ -204,6 +204,7 @@ class Registration:
             device=str(self.device),
             seconds=time.perf_counter() - self._began,
             momenta=self._momenta,
+            landmarks=self._landmarks,
         )
 
     def _run(self) -> Generator[RegistrationState]:

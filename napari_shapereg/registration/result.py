@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_shapereg.deformations import LatticeFlow
-from napari_shapereg.quality import concerns, write_jacobian
+from napari_shapereg.quality import concerns, target_registration_error, write_jacobian
 from napari_shapereg.registration.folder import complete_folder
 from napari_shapereg.registration.provenance import describe_transform, describe_volume, versions
 from napari_shapereg.registration.registered import RegisteredPair
@@ -26,10 +26,13 @@ from napari_shapereg.volumes import write_labels
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
     import SimpleITK as sitk
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_shapereg.deformations import AffineMap, Lattice
+    from napari_shapereg.quality import Metrics
     from napari_shapereg.registration.initial import InitialMap
     from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.state import RegistrationState, Status
@@ -59,6 +62,8 @@ class RegistrationResult(RegisteredPair):
         From the reading of the volumes to the end of the run.
     momenta : Momenta or None
         Of the models "lddmm" and "svf": what `field` was sampled from.
+    landmarks : (moving, fixed) or None
+        (K, 3) arrays each, LPS mm: pairs of points that the run was given.
     """
 
     initial: InitialMap | None
@@ -70,6 +75,7 @@ class RegistrationResult(RegisteredPair):
     device: str
     seconds: float
     momenta: Momenta | None = None
+    landmarks: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @cached_property
     def affine(self) -> AffineMap:
@@ -103,6 +109,15 @@ class RegistrationResult(RegisteredPair):
         lattice, displacement = self.field
         moves = LatticeFlow(lattice).inverse(displacement) if inverse else displacement
         return [displacement_transform(lattice.vectors_to_physical(moves), lattice.grid)]
+
+    @cached_property
+    def measured(self) -> Metrics:
+        """See `RegisteredPair`; with the errors of landmarks that the run had, whatever they weighed."""
+        measured = super().measured
+        if self.landmarks is None:
+            return measured
+        moving, fixed = self.landmarks
+        return replace(measured, landmarks=target_registration_error(self.transform, fixed, moving))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import napari_shapereg
 from napari_shapereg.cli.application import application
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.pairs import Pair
-from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sides_of
+from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sources_of
 from napari_shapereg.registration import RegistrationSettings
 from napari_shapereg.volumes import LabelVolume, read_labels, write_labels
 
@@ -56,7 +56,7 @@ def test_the_command_line_registers_the_same_files_with_the_same_settings(
     saved, tmp_path, monkeypatch, preset, changes
 ):
     settings = RegistrationSettings.preset(preset).changed(**changes)
-    command = as_command(sides_of(saved), settings, preset, tmp_path / "kept")
+    command = as_command(sources_of(saved), settings, preset, tmp_path / "kept")
     asked = []
 
     def run(moving, fixed, settings, *_):
@@ -81,24 +81,24 @@ def test_the_program_registers_the_same_files_with_the_same_settings(saved, monk
         class status:  # noqa: N801
             value = "done"
 
-    def register(moving, fixed, preset="balanced", *, settings=None):
+    def register(moving, fixed, preset="balanced", *, settings=None, landmarks=None):
         asked.append((moving.source, fixed.source, settings or RegistrationSettings.preset(preset)))
         return Result
 
     monkeypatch.setattr(napari_shapereg, "register", register, raising=False)
-    exec(as_python(sides_of(saved), settings, preset), {})
+    exec(as_python(sources_of(saved), settings, preset), {})
     assert asked == [(saved.moving.source, saved.fixed.source, settings)]
 
 
 def test_the_program_really_runs(saved, quick, capsys):
     names: dict[str, object] = {}
-    exec(as_python(sides_of(saved), quick, "balanced"), names)
+    exec(as_python(sources_of(saved), quick, "balanced"), names)
     assert names["result"].settings == quick
     assert capsys.readouterr().out.strip() == names["result"].status.value
 
 
 def test_short_settings_make_short_texts(saved, tmp_path):
-    sides = sides_of(saved)
+    sides = sources_of(saved)
     plain = RegistrationSettings.preset("fast")
     assert 'sr.register(moving, fixed, preset="fast")' in as_python(sides, plain, "fast")
     assert as_command(sides, plain, "fast", tmp_path).endswith(" -o registered --preset fast")
@@ -112,20 +112,20 @@ def pairs_of(command: str) -> set[str]:
 
 def test_options_say_model_and_weights_without_a_file(saved, tmp_path):
     settings = RegistrationSettings(model="svf", mirror="always", label_weights={1: 2.0, 2: 0.25})
-    command = as_command(sides_of(saved), settings, "balanced", tmp_path)
+    command = as_command(sources_of(saved), settings, "balanced", tmp_path)
     assert {"--model svf", "--mirror always", "--label-weights 1:2.0,2:0.25"} <= pairs_of(command)
     assert not list(tmp_path.glob("*.json"))
 
 
 def test_a_settings_file_is_written_once_for_the_same_settings(saved, tmp_path):
     settings = RegistrationSettings(max_steps=3)
-    commands = {as_command(sides_of(saved), settings, "balanced", tmp_path / "kept") for _ in range(3)}
+    commands = {as_command(sources_of(saved), settings, "balanced", tmp_path / "kept") for _ in range(3)}
     assert len(commands) == 1
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def test_a_layer_without_a_file_runs_in_napari_and_on_no_command_line(pair, layers, quick, tmp_path):
-    sides = sides_of(pair)
+    sides = sources_of(pair)
     text = as_python(sides, quick, "balanced")
     assert "volume_of(viewer.layers['a'])" in text
     names = {"viewer": type("Viewer", (), {"layers": {layer.name: layer for layer in layers}})}
@@ -142,14 +142,14 @@ def test_a_layer_that_was_painted_on_is_not_its_file(saved):
     data = saved.moving.data.copy()
     data[0, 0, 0] = 1
     painted = LabelVolume(data, saved.moving.grid, source=saved.moving.source)
-    side = sides_of(Pair(painted, saved.fixed, "a", "b"))[0]
+    side = sources_of(Pair(painted, saved.fixed, "a", "b")).moving
     assert side.file is None
     assert "is not as it is in" in side.why_not
 
 
 def test_a_file_that_is_gone_is_told(saved):
     saved.moving.source.unlink()
-    assert "cannot be read again" in sides_of(saved)[0].why_not
+    assert "cannot be read again" in sources_of(saved).moving.why_not
 
 
 def test_settings_files_of_commands_have_a_folder_of_their_own():

@@ -22,7 +22,7 @@ from napari_shapereg.plugin.tasks import (
     mapped,
     overlaps,
     prepare,
-    remark_on,
+    remarks_on,
     scores_of,
     way,
 )
@@ -190,9 +190,9 @@ def test_a_finished_run_scores_before_and_after(layers, quick):
 
 
 def test_a_mirrored_map_is_told(result):
-    assert remark_on(result) == ""
+    assert remarks_on(result) == ""
     turned = replace(result, linear=AffineMap(result.linear.matrix @ np.diag([-1.0, 1, 1]), np.zeros(3)))
-    assert remark_on(turned).startswith("Mirrored: left became right")
+    assert remarks_on(turned).startswith("Mirrored: left became right")
 
 
 def test_none_affine_and_full_are_three_maps(result):
