@@ -100,6 +100,7 @@ class EngineName(StrEnum):
     AUTO = "auto"
     TORCH = "torch"
     NUMBA = "numba"
+    TREE = "tree"
     KEOPS = "keops"
 
 
@@ -147,7 +148,7 @@ DeviceOption = Annotated[
     Device, typer.Option("--device", help="auto: CUDA where there is one, else the CPU.")
 ]
 EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="auto: numba on the CPU, KeOps on CUDA. See `shapereg doctor`.")
+    EngineName, typer.Option("--engine", help="auto: tree on the CPU, KeOps on CUDA. See `shapereg doctor`.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no table.")]

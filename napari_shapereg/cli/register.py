@@ -167,7 +167,7 @@ def register(  # noqa: PLR0913 - one for each option
     engine: Annotated[
         EngineName | None,
         typer.Option(
-            help="Default: numba on the CPU, KeOps on CUDA. See `shapereg doctor`.", show_default=False
+            help="Default: tree on the CPU, KeOps on CUDA. See `shapereg doctor`.", show_default=False
         ),
     ] = None,
     save: Annotated[

@@ -272,7 +272,8 @@ def _edge(shift: Array, z: int, y: int, x: int, dz: int, dy: int, dx: int) -> np
     a = shift[0, z + dz, y + dy, x + dx] - shift[0, z, y, x]
     b = shift[1, z + dz, y + dy, x + dx] - shift[1, z, y, x]
     c = shift[2, z + dz, y + dy, x + dx] - shift[2, z, y, x]
-    return a * a + b * b + c * c
+    square: np.floating = a * a + b * b + c * c
+    return square
 
 
 @compiled

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ from napari_shapereg.fidelities.fidelity import Fidelity
 from napari_shapereg.fidelities.pairing import pairing
 from napari_shapereg.reductions.differentiable import kernel_sum
 from napari_shapereg.reductions.kernels import EnergyKernel, Kernel
-from napari_shapereg.reductions.selection import is_approximate
+from napari_shapereg.reductions.selection import ExactSumCostsLess, approximate_engine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,20 +55,22 @@ class KernelNorm(Fidelity):
             )
 
     def _value(self, source: Measure, target: Measure) -> Tensor:
-        if is_approximate(self.engine, source.points, target.points):
-            return self._value_of_difference(source, target)
+        if tree := approximate_engine(self.engine, source.points, target.points):
+            with suppress(ExactSumCostsLess):
+                return self._value_of_difference(source, target, tree)
+            return replace(self, engine="numba")(source, target)
         cross = pairing(source.weights, self._sum(source.points, target))
         value = self._half_square(source) + self._fixed_half_square(target) - cross
         return value.to(source.dtype)
 
-    def _value_of_difference(self, source: Measure, target: Measure) -> Tensor:
+    def _value_of_difference(self, source: Measure, target: Measure, engine: Engine) -> Tensor:
         """Return the norm from one sum of α - β, whose precision is that of the difference.
 
         Near a match the three terms are large and all but cancel: each of them to a precision would leave
         nothing of it. Exact sums can afford the terms, the last of which they know already.
         """
         points, weights = _difference(source, target)
-        potential = kernel_sum(self.kernel, points, points.detach(), weights.detach(), engine=self.engine)
+        potential = kernel_sum(self.kernel, points, points.detach(), weights.detach(), engine=engine)
         whole = pairing(weights, potential)
         return (whole - whole.detach() / 2).to(source.dtype)
 

@@ -99,8 +99,9 @@ CHOICES: Mapping[str, tuple[Option, ...]] = {
         for name in DEVICES
     ),
     "engine": (
-        Option("auto", "Automatic", "numba on the CPU, KeOps on CUDA where it is installed."),
-        Option("numba", "numba", "Compiled loops, on the CPU."),
+        Option("auto", "Automatic", "tree on the CPU, KeOps on CUDA where it is installed."),
+        Option("tree", "tree", "On the CPU: as numba, and many points in nearly linear time, to 1e-3."),
+        Option("numba", "numba", "Compiled loops over all pairs, on the CPU."),
         Option("keops", "KeOps", "Compiled for each formula, on CUDA or the CPU."),
         Option("torch", "torch", "Anywhere; slower."),
     ),

@@ -22,7 +22,7 @@ class Preferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: Literal["fast", "balanced", "accurate"] = "balanced"
-    engine: Literal["auto", "torch", "numba", "keops"] = "auto"
+    engine: Literal["auto", "torch", "numba", "tree", "keops"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     max_arrows: int = Field(default=3000, ge=10, le=100_000)
 

@@ -24,6 +24,10 @@ ENGINES = ("torch", "numba", "tree", "keops")
 _DEVICE_TYPES = {"numba": ("cpu",), "tree": ("cpu",), "keops": ("cpu", "cuda")}
 
 
+class ExactSumCostsLess(Exception):  # noqa: N818  (no error: it says which way is shorter)
+    """A sum to a precision would cost more than the exact one."""
+
+
 class EngineHealth(NamedTuple):
     """Whether one engine works on one device here; `reason` says why not and what to do."""
 
@@ -80,18 +84,24 @@ def get_engine(name: str | Engine, device: torch.device | str) -> Engine:
     return _load(chosen)
 
 
-def is_approximate(name: str | Engine, x: Tensor, y: Tensor) -> bool:
-    """Tell whether an engine may sum kernels between these points to a precision only.
+def approximate_engine(name: str | Engine, x: Tensor, y: Tensor) -> Engine | None:
+    """Return an engine that sums kernels between these points to a precision, or None where sums are exact.
 
     Parameters
     ----------
     name
-        See `get_engine`. An engine without a method `approximates` is exact.
+        See `get_engine`. An engine without a method `approximate` is exact.
     x, y
         Points (N, D) and (M, D).
+
+    Returns
+    -------
+    Engine or None
+        Where an exact sum costs less, it raises `ExactSumCostsLess`.
     """
-    approximates = getattr(get_engine(name, x.device), "approximates", None)
-    return approximates is not None and approximates(x, y)
+    engine = get_engine(name, x.device)
+    approximate = getattr(engine, "approximate", None)
+    return approximate(x, y) if approximate else None
 
 
 def resolve_device(name: str | torch.device) -> torch.device:

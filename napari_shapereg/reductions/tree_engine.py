@@ -15,6 +15,7 @@ from napari_shapereg.reductions.numba_engine import (
     unit_weights,
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
+from napari_shapereg.reductions.selection import ExactSumCostsLess
 from napari_shapereg.reductions.tree_cells import cells_of
 from napari_shapereg.reductions.tree_problem import TreeProblem, sources_of, variation
 from napari_shapereg.reductions.tree_sums import Loop
@@ -76,14 +77,13 @@ class TreeEngine:
         """Return the same for equal engines."""
         return hash((self.name, self.precision))
 
-    @staticmethod
-    def approximates(x: Tensor, y: Tensor) -> bool:
-        """Tell whether a kernel sum between these points may be summed by a tree."""
-        return x.shape[1] <= 3 and len(x) * len(y) >= WORTH_A_TREE * (len(x) + len(y))
+    def approximate(self, x: Tensor, y: Tensor) -> TreeEngine | None:
+        """Return an engine that sums kernels by a tree or not at all; None where a tree is never built."""
+        return _TreeAlone(self.precision, self._exact.threads) if _may_pay(x, y) else None
 
     def kernel_sum(self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
         """Return (N,): sum_j k(x_i, y_j) b_j."""
-        if not self.approximates(x, y):
+        if not _may_pay(x, y):
             return self._exact.kernel_sum(kernel, x, y, b)
         values, _ = self._sum(kernel, x, y, b, with_slopes=False)
         return tensor(values, x)
@@ -92,7 +92,7 @@ class TreeEngine:
         self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return `kernel_sum` (N,) and its gradient in x_i (N, D)."""
-        if not self.approximates(x, y):
+        if not _may_pay(x, y):
             return self._exact.kernel_sum_and_gradient(kernel, x, y, b)
         values, gradient = self._sum(kernel, x, y, b, with_slopes=True)
         return tensor(values, x), tensor(gradient[:, : x.shape[1]], x)
@@ -163,3 +163,14 @@ class TreeEngine:
         part, slopes = self._exact.kernel_sum_and_gradient(kernel, *arguments)
         values += weight * part.numpy()
         gradient[:, : slopes.shape[1]] += weight * slopes.numpy()
+
+
+class _TreeAlone(TreeEngine):
+    """Raises `ExactSumCostsLess` instead of summing exactly."""
+
+    def _add_exact(self, *_: object) -> None:
+        raise ExactSumCostsLess
+
+
+def _may_pay(x: Tensor, y: Tensor) -> bool:
+    return x.shape[1] <= 3 and len(x) * len(y) >= WORTH_A_TREE * (len(x) + len(y))

@@ -25,7 +25,7 @@ SAMPLED_POINTS = 4
 """Of each of these leaves."""
 MARGIN = 1.4
 """Of the precision over the error on the sample: what 256 points may miss (a fifth, at most, was seen)."""
-TRIALS = 4
+TRIALS = 6
 CLOSE, AIM = 0.5, 0.75
 """Of what is allowed: an error above the first is not worth another trial, the second is aimed at."""
 WORTH_IT = 0.35

@@ -192,8 +192,8 @@ class RegistrationSettings(_Frozen):
         lt=1,
         description="Steps that squeeze a volume of the lattice below this are refused.",
     )
-    engine: Literal["auto", "torch", "numba", "keops"] = Field(
-        default="auto", description="What computes the pairwise sums; auto: numba on the CPU, KeOps on CUDA."
+    engine: Literal["auto", "torch", "numba", "tree", "keops"] = Field(
+        default="auto", description="What computes the pairwise sums; auto: tree on the CPU, KeOps on CUDA."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where the work is done; auto: CUDA where there is one, else the CPU."

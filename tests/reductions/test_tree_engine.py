@@ -333,3 +333,11 @@ def test_it_is_an_engine_and_a_value():
 def test_refuses_a_precision_that_is_none(precision):
     with pytest.raises(InputError, match=r"precision is .*between 0 and 1"):
         TreeEngine(precision)
+
+
+def test_a_norm_for_which_a_tree_does_not_pay_is_the_exact_one(monkeypatch):
+    monkeypatch.setattr(tree_problem, "WORTH_IT", 0.0)
+    generator = torch.Generator().manual_seed(0)
+    alpha, beta = (Measure(torch.randn(12_288, 3, generator=generator), torch.ones(12_288)) for _ in range(2))
+    values = [EnergyDistance(engine=engine)(alpha, beta) for engine in ("tree", "numba")]
+    assert torch.equal(*values)
