@@ -33,7 +33,7 @@ lasts = 2**12, 2**13, 2**13, 2**14, 2**16
 
 
 def cloud(points: int, seed: int) -> sr.Measure:
-    """Draw points from a normal distribution in three dimensions, of deviation 1 mm, mass 1, and centre seed."""
+    """Draw points of mass 1 from a normal distribution of deviation 1 mm about (seed, seed, seed)."""
     generator = torch.Generator().manual_seed(seed)
     return sr.Measure(torch.randn(points, 3, generator=generator) + seed, torch.full((points,), 1 / points))
 
