@@ -97,12 +97,13 @@ def run(
 ) -> Outcome:
     """Register, and write the result.
 
-    The first Ctrl-C ends the run; the best state so far is written. The second one ends everything.
+    The first Ctrl-C ends the run, if need be in the middle of a step; the best state so far is written. The
+    second one ends everything.
 
     Raises
     ------
     KeyboardInterrupt
-        At the second Ctrl-C; nothing is written.
+        At the second Ctrl-C, or at one before the first step; nothing is written.
     InputError, EngineError
         See `napari_shapereg.register` and `RegistrationResult.save`.
     """
@@ -115,6 +116,9 @@ def run(
         for state in registration:
             display.show(state)
         result = registration.result()
+        if interruption.asked and not result.history:
+            # Nothing was moved yet: there is no state to write.
+            raise KeyboardInterrupt
         if interruption.asked:
             display.say("stopped: writing the best state (Ctrl-C: abort)")
         else:

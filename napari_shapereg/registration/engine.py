@@ -13,6 +13,7 @@ from napari_shapereg.deformations import AffineMap
 from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
+from napari_shapereg.registration.cancellation import Cancelled, stopping_when
 from napari_shapereg.registration.common_view import cropped_shapes, view
 from napari_shapereg.registration.initial import initial_map
 from napari_shapereg.registration.landmark_level import PAIRS
@@ -179,13 +180,16 @@ class Registration:
         """Make one step and return the state after it."""
         if self._cancelled:
             self._states.close()
-        with loops_before_torch():
-            state = next(self._states)
+        try:
+            with loops_before_torch(), stopping_when(lambda: self._cancelled):
+                state = next(self._states)
+        except Cancelled:
+            raise StopIteration from None
         self._history.append(replace(state, points={}, arrows={}))
         return state
 
     def cancel(self) -> None:
-        """Stop before the next step. Another thread may call this."""
+        """Stop before the next step, or in the middle of a long one. Another thread may call this."""
         self._cancelled = True
 
     def result(self) -> RegistrationResult:

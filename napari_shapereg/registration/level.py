@@ -14,6 +14,7 @@ from napari_shapereg.deformations.fields import (
     sample_points,
 )
 from napari_shapereg.deformations.smoothing import smooth
+from napari_shapereg.registration.cancellation import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,6 +107,7 @@ def descend(
     floor = min(settings.min_jacobian, float(least_determinant(here.displacement, pitch).amin()))
     brake = torch.ones_like(here.displacement[0])
     for _ in range(settings.max_steps):
+        checkpoint()
         direction = level.direction(here) * brake
         length = min(length, settings.max_strain / max(lipschitz_bound(direction, pitch), 1e-12))
         shortest = SHORTEST_STEP * length
@@ -143,6 +145,7 @@ def _single_node(like: Tensor) -> Tensor:
 
 def take(level: Level[PositionT], here: PositionT, step: Tensor) -> PositionT:
     """Return the position after one step: φ⁻¹ ∘ (id + w), and the points moved by (id + w)⁻¹."""
+    checkpoint()
     pitch = level.flow.lattice.pitch
     points = {label: undo(step, cloud, pitch) for label, cloud in here.points.items()}
     return level.position(level.flow.compose(here.displacement, step), points)

@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import minimize
 
 from napari_shapereg.measures import Measure
+from napari_shapereg.registration.cancellation import checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,7 @@ class LinearObjective:
         """Return the cost, 0-d, differentiable."""
         total = parameters.new_zeros(())
         for label, share in self.shapes.weights.items():
+            checkpoint()
             moved = self._moved(parameters, self.shapes.sources[label])
             total = total + share * self.loss(moved, self.shapes.targets[label]).to(total)
         if pairs := self.shapes.pairs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from napari_shapereg.measures.sums import steady_sum
+from napari_shapereg.registration.cancellation import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +82,7 @@ def descended(objective: Objective, parameters: Tensor, first_step: float) -> It
 
 
 def _evaluated(objective: Objective, parameters: Tensor) -> Descended:
+    checkpoint()
     leaf = parameters.detach().requires_grad_()
     with torch.enable_grad():
         cost = objective(leaf)

@@ -9,6 +9,7 @@ import torch
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.measures import Measure, coarsen, measure_from_labels
+from napari_shapereg.registration.cancellation import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +138,7 @@ def _coarse(
     device: torch.device,
     initial: InitialMap | None = None,
 ) -> Measure:
+    checkpoint()
     measure = measure_from_labels(volume, label, kind)
     if initial is not None:
         measure = initial.carry_measure(measure)

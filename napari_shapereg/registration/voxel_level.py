@@ -12,6 +12,7 @@ from napari_shapereg.deformations.fields import boundary_pull, laplacian, splat,
 from napari_shapereg.deformations.linear import turned
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.measures import measure_from_labels
+from napari_shapereg.registration.cancellation import checkpoint
 from napari_shapereg.registration.level import Position
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class VoxelLevel:
         pull, curvature = torch.zeros_like(displacement), torch.zeros_like(displacement[0])
         fidelity = 0.0
         for label, share in self.weights.items():
+            checkpoint()
             warped = warp(self.moving[label], displacement, lattice)
             difference = warped - self.fixed[label]
             near = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
@@ -182,6 +184,7 @@ def label_fractions(
     matrix, translation = torch.from_numpy(affine.matrix), torch.from_numpy(affine.translation)
     total = torch.zeros(1, *lattice.shape, device=device)
     for offset in _offsets(splits):
+        checkpoint()
         points = turned(places + jump @ offset, matrix) + translation
         frame = lattice.to_frame(points)
         total += splat(weights.float().to(device), frame.float().to(device), lattice)
