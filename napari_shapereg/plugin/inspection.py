@@ -287,19 +287,9 @@ class Inspection:
         """
         return write_agreement(self._needed().agreement, path)
 
-    @property
-    def can_export(self) -> bool:
-        """Whether the result can be written: one that was read from a folder is there already."""
-        return self.inspected is not None and hasattr(self.inspected.pair, "save")
-
     def export_result(self, folder: str | os.PathLike[str], **options: bool) -> None:
-        """Write everything that the command line writes; `options` are those of `RegistrationResult.save`."""
-        pair = self._needed().pair
-        save = getattr(pair, "save", None)
-        if save is None:
-            raise InputError(
-                "this result was read from a folder, which holds all of it already: copy the folder"
-            )
+        """Write everything that the command line writes; `options` are those of `RegisteredPair.save`."""
+        save = self._needed().pair.save
         self._start("Writing the result", partial(save, folder, **options), lambda _files: None)
 
     def close(self) -> None:

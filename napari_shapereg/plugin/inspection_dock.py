@@ -188,6 +188,7 @@ class InspectionDock(QWidget):
         for box in self.options.values():
             layout.addWidget(box)
         self.save_result = QPushButton("Save result folder…")
+        self.save_result.setToolTip("Choose an empty folder.")
         self.save_result.clicked.connect(self._ask_result)
         layout.addWidget(self.save_result)
         layout.addStretch(1)
@@ -242,11 +243,7 @@ class InspectionDock(QWidget):
         chosen = self.inspection.inspected is not None
         self.tabs.setEnabled(chosen)
         self.save_table.setEnabled(False)
-        can_save = chosen and self.inspection.can_export
-        self.save_result.setEnabled(can_save)
-        self.save_result.setToolTip(
-            "Choose an empty folder." if can_save else "Read from a folder, which holds all of it already."
-        )
+        self.save_result.setEnabled(chosen)
         self._on_isolated()
         self.refresh()
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
-from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
+from napari_shapereg.quality import (
+    Metrics,
+    inverse_consistency,
+    label_agreement,
+    regularity,
+    write_jacobian,
+)
+from napari_shapereg.registration.folder import complete_folder
 from napari_shapereg.registration.paths import straight_path
-from napari_shapereg.transforms import resample_labels
+from napari_shapereg.transforms import resample_labels, write_displacement, write_transform
+from napari_shapereg.volumes import write_labels
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -106,6 +116,62 @@ class RegisteredPair(ABC):
         """
         return straight_path(self.affine, self.inverse_transform, points, times)
 
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        report: bool = True,
+        displacement: bool = False,
+        jacobian: bool = False,
+    ) -> list[Path]:
+        """Write the result into a folder, whole or not at all; one that was read from a folder, too.
+
+        With the model "lddmm", ``momenta.csv`` holds the control points and their momenta at the start of the
+        geodesic, LPS mm.
+
+        Parameters
+        ----------
+        folder : path
+            It may exist if it is empty.
+        overwrite : bool
+            Replace the files of an earlier result.
+        report : bool
+            Write ``report.html``, which needs the extra "report".
+        displacement, jacobian : bool
+            Write the dense ``displacement.nii.gz`` and ``jacobian.nii.gz`` on the fixed grid, too.
+
+        Returns
+        -------
+        list of Path
+            The files.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be used; see `napari_shapereg.registration.folder.check_folder`.
+        MissingExtraError
+            A report is asked for and the extra "report" is not installed.
+        """
+        with complete_folder(folder, overwrite=overwrite) as place:
+            write_transform(self.transform, place / "fixed_to_moving.h5")
+            write_transform(self.inverse_transform, place / "moving_to_fixed.h5")
+            write_labels(self.warped, place / "warped_labels.nii.gz")
+            _write_json(self.metrics, place / "metrics.json")
+            _write_json(self.settings.model_dump(mode="json"), place / "settings.json")
+            self._write_more(place)
+            if report:
+                self.write_report(place / "report.html")
+            if displacement:
+                write_displacement(self.transform, self.fixed.grid, place / "displacement.nii.gz")
+            if jacobian:
+                write_jacobian(self.transform, self.fixed.grid, place / "jacobian.nii.gz")
+            names = sorted(file.name for file in place.iterdir())
+        return [Path(folder).expanduser() / name for name in names]
+
+    def _write_more(self, folder: Path) -> None:  # noqa: B027 - most results have no more
+        """Write what only this kind of result has."""
+
     def write_report(self, path: Path) -> None:
         """Write the report that people read, one self-contained HTML file.
 
@@ -132,6 +198,11 @@ class RegisteredPair(ABC):
             provenance=facts | metrics["provenance"],
             warnings=metrics["concerns"],
         )
+
+
+def _write_json(values: dict[str, Any], path: Path) -> None:
+    text = json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _title(volume: LabelVolume) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_shapereg.deformations import LatticeFlow
-from napari_shapereg.quality import concerns, target_registration_error, write_jacobian
-from napari_shapereg.registration.folder import complete_folder
+from napari_shapereg.quality import concerns, target_registration_error
 from napari_shapereg.registration.provenance import describe_transform, describe_volume, versions
 from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.transforms import (
@@ -18,13 +15,10 @@ from napari_shapereg.transforms import (
     chain,
     displacement_transform,
     write_arrows,
-    write_displacement,
-    write_transform,
 )
-from napari_shapereg.volumes import write_labels
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     import numpy as np
     import SimpleITK as sitk
@@ -153,64 +147,9 @@ class RegistrationResult(RegisteredPair):
             },
         }
 
-    def save(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        overwrite: bool = False,
-        report: bool = True,
-        displacement: bool = False,
-        jacobian: bool = False,
-    ) -> list[Path]:
-        """Write the result into a folder, whole or not at all.
-
-        With the model "lddmm", ``momenta.csv`` holds the control points and their momenta at the start of the
-        geodesic, LPS mm.
-
-        Parameters
-        ----------
-        folder : path
-            It may exist if it is empty.
-        overwrite : bool
-            Replace the files of an earlier result.
-        report : bool
-            Write ``report.html``, which needs the extra "report".
-        displacement, jacobian : bool
-            Write the dense ``displacement.nii.gz`` and ``jacobian.nii.gz`` on the fixed grid, too.
-
-        Returns
-        -------
-        list of Path
-            The files.
-
-        Raises
-        ------
-        InputError
-            The folder cannot be used; see `napari_shapereg.registration.folder.check_folder`.
-        MissingExtraError
-            A report is asked for and the extra "report" is not installed.
-        """
-        with complete_folder(folder, overwrite=overwrite) as place:
-            write_transform(self.transform, place / "fixed_to_moving.h5")
-            write_transform(self.inverse_transform, place / "moving_to_fixed.h5")
-            write_labels(self.warped, place / "warped_labels.nii.gz")
-            _write_json(self.metrics, place / "metrics.json")
-            _write_json(self.settings.model_dump(mode="json"), place / "settings.json")
-            if self.momenta and (arrows := self.momenta.arrows()):
-                write_arrows(*arrows, place / "momenta.csv")
-            if report:
-                self.write_report(place / "report.html")
-            if displacement:
-                write_displacement(self.transform, self.fixed.grid, place / "displacement.nii.gz")
-            if jacobian:
-                write_jacobian(self.transform, self.fixed.grid, place / "jacobian.nii.gz")
-            names = sorted(file.name for file in place.iterdir())
-        return [Path(folder).expanduser() / name for name in names]
-
-
-def _write_json(values: dict[str, Any], path: Path) -> None:
-    text = json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    def _write_more(self, folder: Path) -> None:
+        if self.momenta and (arrows := self.momenta.arrows()):
+            write_arrows(*arrows, folder / "momenta.csv")
 
 
 def _as_transform(affine: AffineMap) -> sitk.Transform:

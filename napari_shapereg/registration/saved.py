@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from napari_shapereg.deformations import AffineMap
 from napari_shapereg.errors import InputError
+from napari_shapereg.quality import LandmarkErrors
 from napari_shapereg.registration.provenance import describe_volume
 from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.registration.settings import RegistrationSettings
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     import SimpleITK as sitk
 
+    from napari_shapereg.quality import Metrics
     from napari_shapereg.volumes.readers import LabelSource
 
 _NEEDED = ("metrics.json", "settings.json", "fixed_to_moving.h5", "moving_to_fixed.h5")
@@ -53,6 +56,15 @@ class SavedResult(RegisteredPair):
         return self.recorded
 
     @cached_property
+    def measured(self) -> Metrics:
+        """See `RegisteredPair`; with the errors of landmarks that the run had, as they were recorded."""
+        stated = self.recorded.get("landmarks")
+        return replace(super().measured, landmarks=_errors(stated["landmarks"]) if stated else None)
+
+    def _write_more(self, folder: Path) -> None:
+        _copied(self.folder / "momenta.csv", folder)
+
+    @cached_property
     def transform(self) -> sitk.Transform:
         """See `RegisteredPair`."""
         return read_transform(self.folder / "fixed_to_moving.h5")
@@ -67,6 +79,16 @@ class SavedResult(RegisteredPair):
         """See `RegisteredPair`."""
         stated = self.recorded["affine"]
         return AffineMap(np.asarray(stated["matrix"]), np.asarray(stated["translation"]))
+
+
+def _errors(landmarks: dict[str, dict[str, float]]) -> LandmarkErrors:
+    before, after = (tuple(row[when] for row in landmarks.values()) for when in ("before", "after"))
+    return LandmarkErrors(tuple(landmarks), before, after)
+
+
+def _copied(source: Path, folder: Path) -> None:
+    if source.is_file():
+        shutil.copyfile(source, folder / source.name)
 
 
 def read_result(

@@ -108,7 +108,7 @@ def test_an_interrupted_save_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_shapereg.registration.result.write_labels", interrupt)
+    monkeypatch.setattr("napari_shapereg.registration.registered.write_labels", interrupt)
     with pytest.raises(KeyboardInterrupt):
         result.save(tmp_path / "out", report=False)
     assert list(tmp_path.iterdir()) == []

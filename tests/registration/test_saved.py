@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,3 +91,26 @@ def test_the_path_leads_from_rest_to_the_image_without_flattening(result: Regist
     np.testing.assert_allclose(end, carried, atol=1e-9)
     sizes = [np.linalg.det(np.cov(cloud.T)) for cloud in (start, middle, end)]
     assert sizes[1] > 0.5 * min(sizes[0], sizes[2])
+
+
+def test_it_is_saved_again_with_everything_and_read_again(
+    result: RegistrationResult, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "momenta.csv").write_text("x,y,z\n")
+    again = read_result(folder).save(tmp_path / "again", displacement=True)
+    (folder / "momenta.csv").unlink()
+    names = {file.name for file in folder.iterdir()} | {"momenta.csv", "displacement.nii.gz"}
+    assert {file.name for file in again} == names
+    for name in ("metrics.json", "settings.json", "report.html"):
+        assert (tmp_path / "again" / name).read_text() == (folder / name).read_text()
+    saved = read_result(tmp_path / "again")
+    points = result.fixed.grid.to_points([[2, 3, 4], [5, 5, 5]]).tolist()
+    for point in points:
+        assert saved.transform.TransformPoint(point) == result.transform.TransformPoint(point)
+
+
+def test_errors_of_landmarks_are_kept(result: RegistrationResult, tmp_path: Path) -> None:
+    pairs = (np.array([[30.0, -20.0, 15.0]]), np.array([[5.0, 5.0, -5.0]]))
+    with_landmarks = replace(result, landmarks=pairs)
+    with_landmarks.save(tmp_path / "out", report=False)
+    assert read_result(tmp_path / "out").measured.landmarks == with_landmarks.measured.landmarks

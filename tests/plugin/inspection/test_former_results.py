@@ -31,7 +31,6 @@ def folder(result, tmp_path_factory):
     place = tmp_path_factory.mktemp("results") / "first try"
     inspection = Inspection(ViewerModel())
     inspection.choose(result)
-    assert inspection.can_export
     inspection.export_result(place, report=False, jacobian=True)
     inspection.close()
     return place
@@ -65,7 +64,7 @@ def test_volumes_that_were_in_no_file_are_asked_for(folder):
         read_former(folder, [])
 
 
-def test_volumes_are_found_among_the_open_layers(viewer, folder, result):
+def test_volumes_are_found_among_the_open_layers(viewer, folder, result, tmp_path):
     viewer.add_image(np.zeros((3, 4, 5)))
     viewer.add_labels(np.zeros((3, 4, 5), dtype=int))  # empty: no volume that could be registered
     for name, volume in (("b", result.fixed), ("a", result.moving)):
@@ -77,9 +76,8 @@ def test_volumes_are_found_among_the_open_layers(viewer, folder, result):
     assert inspection.comparing.layers[Side.FIXED].name == "b"
     assert inspection.comparing.layers[Side.AFTER].name == "first try registered"
     assert inspection.results() == {"first try registered": inspection.inspected.pair}
-    assert not inspection.can_export
-    with pytest.raises(InputError, match="copy the folder"):
-        inspection.export_result(folder)
+    inspection.export_result(tmp_path / "copy", report=False, jacobian=True)
+    assert {file.name for file in (tmp_path / "copy").iterdir()} == {file.name for file in folder.iterdir()}
     inspection.close()
 
 
