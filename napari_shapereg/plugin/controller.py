@@ -14,7 +14,7 @@ from napari.layers import Labels, Layer, Vectors
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import MOST_ARROWS, arrows_layer
-from napari_shapereg.plugin.layers import labels_layer, points_layer
+from napari_shapereg.plugin.layers import points_layer
 from napari_shapereg.plugin.live_layers import LiveLayers
 from napari_shapereg.plugin.scene import Scene, label_colors
 
@@ -188,13 +188,12 @@ class RegistrationController:
         moving : napari.layers.Labels, optional
             The moving layer, if it is still there.
         """
-        result = finished.result
         # The colours of the moving layer as they are: napari compiles for half a second where it is given a
         # table of colours for the first time.
         here = moving is not None and moving in self.viewer.layers
         colors = {"colormap": moving.colormap} if moving is not None and here else {}
-        data = labels_layer(result.warped, finished.name, result=result, **colors)
-        layer: Labels = self._added(data)
+        data, keywords, kind = finished.layer
+        layer: Labels = self._added((data, {**keywords, **colors}, kind))
         layer.contour = 1
         if moving is not None and here:
             moving.visible = False

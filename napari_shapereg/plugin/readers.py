@@ -10,10 +10,12 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import napari
 import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError, ShapeRegError
+from napari_shapereg.plugin.awake import awake
 from napari_shapereg.plugin.display_frame import DisplayFrame
 from napari_shapereg.plugin.frames import current_frame, prepare_window
 from napari_shapereg.plugin.layers import (
@@ -58,10 +60,11 @@ def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
 def read_told(path: Paths) -> list[Any]:
     """Open a path; in a napari window, say what is wrong with it in a notification instead of raising.
 
+    The window goes on drawing meanwhile: volumes of a hundred million voxels take seconds.
     A window that is still empty gets a camera for patients; see `napari_shapereg.plugin.frames.unmirror`.
     """
     try:
-        layers = read(path)
+        layers = awake(lambda: read(path)) if napari.current_viewer() else read(path)
     except ShapeRegError as error:
         tell_or_raise(error)
         return NOTHING

@@ -95,10 +95,10 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A run's result, ready to be shown under a name."""
+    """A run's result, and the layer that shows it."""
 
     result: RegistrationResult
-    name: str
+    layer: LayerData
 
 
 def compare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Compared:
@@ -152,9 +152,8 @@ def finish(run: Run, name: str) -> Finished:
         Of the moving layer.
     """
     result = run.result()
-    # Computed here, not when it is first looked at, by the thread of the window.
-    _ = result.warped.labels
-    return Finished(result, f"{name} registered")
+    # Computed and copied here, not by the thread of the window.
+    return Finished(result, labels_layer(result.warped, f"{name} registered", result=result))
 
 
 def scores_of(result: RegisteredPair) -> tuple[Score, ...]:

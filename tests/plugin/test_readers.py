@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from napari.layers import Image, Labels, Points, Surface, Vectors
+from qtpy.QtCore import QTimer
 
 from napari_shapereg.errors import ShapeRegError
 from napari_shapereg.plugin import readers
@@ -55,6 +56,23 @@ def test_every_format_of_labels_opens_as_labels_where_it_lies(viewer, turned, tm
     if not ending.startswith(".nii"):
         assert back.names == turned.names
         assert back.colors == turned.colors
+
+
+def test_the_window_lives_while_a_file_is_read(monkeypatch, viewer, qtbot, tmp_path):
+    seen = []
+
+    def slow(path):
+        deadline = time.monotonic() + 10
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [(np.zeros((2, 2, 2), dtype=int), {}, "labels")]
+
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    monkeypatch.setattr(readers, "read", slow)
+    QTimer.singleShot(0, lambda: seen.append("the window drew"))
+
+    assert len(readers.read_told(str(tmp_path / "a.nii"))) == 1
+    assert seen
 
 
 def test_the_true_grid_survives_to_the_last_bit(viewer, volume, tmp_path):

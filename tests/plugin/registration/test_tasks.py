@@ -182,7 +182,7 @@ def test_a_finished_run_scores_before_and_after(layers, quick):
     run = prepare(*layers, quick).run
     run.work()
     finished = finish(run, "a")
-    assert finished.name == "a registered"
+    assert finished.layer[1]["name"] == "a registered"
     scores = scores_of(finished.result)
     assert [score.title for score in scores] == ["1  body", "2  head"]
     assert scores[0].before < 0.4
