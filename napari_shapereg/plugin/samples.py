@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import napari
 from napari.utils import progress
 
+from napari_shapereg.plugin.awake import awake
 from napari_shapereg.plugin.frames import prepare_window
 from napari_shapereg.plugin.layers import LayerData, labels_layer
 from napari_shapereg.volumes import sample_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_shapereg.volumes import LabelVolume
 
-    Pair = tuple[LabelVolume, LabelVolume]
 
-_PAUSE = 0.02  # seconds between two looks at the thread
+_FETCHING = "Fetching two knees of the OAI"
 
 
 def knees() -> list[LayerData]:
@@ -34,17 +30,26 @@ def known() -> list[LayerData]:
 
 
 def oai() -> list[LayerData]:
-    """Return the cartilage of two real knees, downloaded once; the window shows that it is busy and lives on.
+    """Return the cartilage of two real knees, downloaded once; the window says how far it is and lives on.
 
     Raises
     ------
     ShapeRegError
-        They cannot be downloaded.
+        They cannot be downloaded. (napari takes no sample without layers: it shows this with its traceback.)
     """
     if napari.current_viewer() is None:
         return pair_layers("OAI", *sample_pair("oai"))
-    with progress(total=0, desc="Fetching two knees of the OAI"):
-        return pair_layers("OAI", *_in_a_thread(lambda: sample_pair("oai")))
+    with progress(total=0, desc=_FETCHING) as bar:
+        news: list[str] = []
+
+        def heard(done: int, total: int) -> None:
+            news[:] = [f"{_FETCHING}: {done / 1e6:.1f} of {total / 1e6:.1f} MB"]
+
+        def tell() -> None:
+            if news:
+                bar.set_description(news.pop())
+
+        return pair_layers("OAI", *awake(lambda: sample_pair("oai", progress=heard), tell))
 
 
 def pair_layers(name: str, moving: LabelVolume, fixed: LabelVolume) -> list[LayerData]:
@@ -59,18 +64,6 @@ def pair_layers(name: str, moving: LabelVolume, fixed: LabelVolume) -> list[Laye
         labels_layer(fixed, f"{name}: fixed", opacity=0.35),
         labels_layer(moving, f"{name}: moving"),
     ]
-
-
-def _in_a_thread(task: Callable[[], Pair]) -> Pair:
-    """Return what a task returns, while the window goes on drawing: a slow network must not freeze it."""
-    from qtpy.QtWidgets import QApplication
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        future = pool.submit(task)
-        while not future.done():
-            QApplication.processEvents()
-            time.sleep(_PAUSE)
-        return future.result()
 
 
 def _show_all_of(count: int) -> None:

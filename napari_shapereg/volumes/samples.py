@@ -12,6 +12,7 @@ from napari_shapereg.volumes.readers import read_labels
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from napari_shapereg.volumes.labels import LabelVolume
 
@@ -68,7 +69,11 @@ def sample_path(file: str) -> Path:
 
 
 def sample_pair(
-    name: str, *, base_url: str = OAI_URL, cache: str | os.PathLike[str] | None = None
+    name: str,
+    *,
+    base_url: str = OAI_URL,
+    cache: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[LabelVolume, LabelVolume]:
     """Return a pair of label volumes to register.
 
@@ -83,6 +88,8 @@ def sample_pair(
         Folder on the web that holds the OAI files, for mirrors.
     cache : path, optional
         Folder that keeps downloaded files; pooch's cache folder for napari-shapereg if not given.
+    progress : callable, optional
+        Told during a download how many bytes of how many of a file have come.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def sample_pair(
         The OAI files cannot be downloaded, or are not what they should be.
     """
     if name == "oai":
-        moving, fixed = (_download(file, base_url, cache) for file in OAI_HASHES)
+        moving, fixed = (_download(file, base_url, cache, progress) for file in OAI_HASHES)
     elif name in BUNDLED_PAIRS:
         moving, fixed = (sample_path(file) for file in BUNDLED_PAIRS[name])
     else:
@@ -110,7 +117,30 @@ def _named(path: Path) -> LabelVolume:
     return replace(read_labels(path), names=KNEE_NAMES, colors=KNEE_COLORS)
 
 
-def _download(file: str, base_url: str, cache: str | os.PathLike[str] | None) -> Path:
+class _Reporter:
+    """What pooch takes for a progress bar."""
+
+    def __init__(self, told: Callable[[int, int], None]) -> None:
+        self.total = 0
+        self._told, self._done = told, 0
+
+    def update(self, count: int) -> None:
+        self._done += count
+        self._told(self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass
+
+
+def _download(
+    file: str,
+    base_url: str,
+    cache: str | os.PathLike[str] | None,
+    progress: Callable[[int, int], None] | None,
+) -> Path:
     import pooch  # type: ignore[import-untyped]
 
     url = f"{base_url.rstrip('/')}/{file}"
@@ -121,7 +151,9 @@ def _download(file: str, base_url: str, cache: str | os.PathLike[str] | None) ->
             known_hash=f"sha256:{OAI_HASHES[file]}",
             fname=file,
             path=folder,
-            downloader=pooch.HTTPDownloader(timeout=_TIMEOUT),
+            downloader=pooch.HTTPDownloader(
+                timeout=_TIMEOUT, progressbar=_Reporter(progress) if progress else False
+            ),
         )
     # Everything that requests raises is an OSError too, also its ValueErrors.
     except OSError as error:

@@ -79,6 +79,24 @@ def test_a_download_does_not_stop_the_window(monkeypatch, viewer, turned, qtbot)
     assert seen
 
 
+def test_a_download_tells_how_far_it_is(monkeypatch, viewer, turned, qtbot):
+    said = []
+
+    def pair(name, progress):
+        progress(1_500_000, 2_000_000)
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return turned, turned
+
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    monkeypatch.setattr(samples, "sample_pair", pair)
+    monkeypatch.setattr(samples.progress, "set_description", lambda _bar, text: said.append(text))
+
+    viewer.open_sample(PLUGIN, "oai")
+    assert said == ["Fetching two knees of the OAI: 1.5 of 2.0 MB"]
+
+
 def test_a_failed_download_says_what_to_do(monkeypatch, viewer):
     def pair(name, **keywords):
         raise InputError("cannot be downloaded; check the network")
