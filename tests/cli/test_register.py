@@ -226,10 +226,11 @@ def test_interrupted_once_it_writes_the_best_state(program, sample_files, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["reading", "stopped"])
+@pytest.mark.parametrize("stage", ["reading", "preparing", "stopped"])
 def test_interrupted_for_good_it_writes_nothing(program, sample_files, tmp_path, stage):
+    """Before the first step, once is enough."""
     out = tmp_path / "out"
-    run = _started(program, sample_files, out, "reading" if stage == "reading" else "measures 1")
+    run = _started(program, sample_files, out, "measures 1" if stage == "stopped" else stage)
     run.send_signal(signal.SIGINT)
     if stage == "stopped":
         _wait_for(run, "stopped")

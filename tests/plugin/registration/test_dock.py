@@ -193,9 +193,12 @@ def test_cancel_before_the_first_step_leaves_nothing(dock, viewer):
 def test_pressing_twice_makes_one_run(dock, viewer, qtbot, monkeypatch):
     made = []
     new = Registration.__init__
-    monkeypatch.setattr(
-        Registration, "__init__", lambda self, *args: (made.append(self), new(self, *args))[1]
-    )
+
+    def counted(self, *args, **keywords):
+        made.append(self)
+        new(self, *args, **keywords)
+
+    monkeypatch.setattr(Registration, "__init__", counted)
     click(dock.run.register)
     dock.run.register.click()
     dock.run.start()
