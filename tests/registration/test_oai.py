@@ -20,14 +20,26 @@ sys.exit(status)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("moving", "fixed"), [("a", "b"), ("b", "a")])
-def test_two_real_knees(moving: str, fixed: str, oai_folder: Path, judge: Path, tmp_path: Path) -> None:
-    """The bars of the first release: Dice 0.80, HD95 2 mm, no fold, 0.1 mm there and back, 2 GB."""
+@pytest.mark.parametrize(
+    ("moving", "fixed", "preset", "dice", "there_and_back"),
+    [("a", "b", "balanced", 0.91, 0.06), ("b", "a", "fast", 0.86, 0.1)],
+)
+def test_two_real_knees(
+    moving: str,
+    fixed: str,
+    preset: str,
+    dice: float,
+    there_and_back: float,
+    oai_folder: Path,
+    judge: Path,
+    tmp_path: Path,
+) -> None:
+    """Far above the bars of the first release: Dice 0.80, HD95 2 mm, no fold, 0.1 mm there and back, 2 GB."""
     files = {name: oai_folder / f"OAI_{name}.nii.gz" for name in (moving, fixed)}
     out = tmp_path / "out"
     command = [
         *(sys.executable, "-c", MEMORY_OF_CHILD, str(Path(sys.executable).parent / "shapereg")),
-        *("register", str(files[moving]), str(files[fixed]), "-o", str(out), "--quiet"),
+        *("register", str(files[moving]), str(files[fixed]), "-o", str(out), "--preset", preset, "--quiet"),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     assert int(run.stderr.split("peak kB")[1]) < 2_000_000
@@ -36,13 +48,13 @@ def test_two_real_knees(moving: str, fixed: str, oai_folder: Path, judge: Path, 
     judged += ["--transform", str(out / "fixed_to_moving.h5")]
     verdict = json.loads(subprocess.check_output(judged, text=True))
     for label in ("1", "2"):
-        assert verdict["labels"][label]["dice"] > 0.88
+        assert verdict["labels"][label]["dice"] > dice
         assert verdict["labels"][label]["hd95"] < 0.75
     assert verdict["jacobian"]["fraction_folded"] == 0
     assert verdict["jacobian"]["min"] > 0.05
 
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["inverse_consistency"]["mean"] < 0.1
+    assert metrics["inverse_consistency"]["mean"] < there_and_back
     for label in ("1", "2"):
         ours, theirs = metrics["labels"][label]["after"], verdict["labels"][label]
         assert [ours[name] for name in theirs] == pytest.approx(list(theirs.values()), abs=1e-3)
