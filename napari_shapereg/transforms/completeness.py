@@ -1,4 +1,4 @@
-"""Find truncated transform files, which ITK reads without complaint or crashes noisily on."""
+"""Find truncated HDF5 files, on which ITK crashes noisily."""
 
 from __future__ import annotations
 
@@ -33,61 +33,3 @@ def check_hdf5(path: Path) -> None:
     promised, size = int.from_bytes(head[place : place + 8], "little"), path.stat().st_size
     if size < promised:
         raise InputError(f"the file is truncated: {size} of {promised} bytes are there; copy it again")
-
-
-def check_text(path: Path) -> None:
-    """Refuse a text transform file that ends early.
-
-    ITK leaves a transform whose parameters are missing at the identity, so that a field cut short by a full
-    disk would silently do nothing.
-
-    Raises
-    ------
-    InputError
-        Without the file's name, which the caller adds.
-    """
-    try:
-        text = path.read_text(encoding="ascii")
-    except UnicodeDecodeError as error:
-        raise InputError("this is no text transform file (it holds binary data); check the ending") from error
-    kinds: list[str] = []
-    keys: list[set[str]] = []
-    lines = [line for line in text.splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith("#"):
-            continue
-        key, colon, value = line.partition(":")
-        if not colon:
-            raise InputError(f"the line {line[:60]!r} is no 'Name: values' of an ITK transform file")
-        if key == "Transform":
-            kinds.append(value.strip())
-            keys.append(set())
-        elif keys:
-            keys[-1].add(key)
-    if not kinds:
-        raise InputError("it holds no transform: a line 'Transform: …' is missing; write it again")
-    _check_sections(kinds, keys)
-    if lines[-1].startswith("#Transform "):
-        raise InputError(f"the file is truncated after {lines[-1]!r}; copy it again")
-    if not text.endswith("\n"):
-        raise InputError(
-            "the last line has no end, so numbers may be missing: the file is truncated; copy it again "
-            "(or end the line, if the file was written by hand)"
-        )
-
-
-def _check_sections(kinds: list[str], keys: list[set[str]]) -> None:
-    composite = kinds[0].startswith("CompositeTransform")
-    if composite and len(kinds) == 1:
-        raise InputError("the file is truncated: it announces a composite transform and holds no part of one")
-    if not composite and len(kinds) > 1:
-        raise InputError(
-            f"it holds {len(kinds)} transforms side by side, and does not say how they combine; "
-            "keep one, or write them as one composite transform"
-        )
-    for kind, present in zip(kinds[composite:], keys[composite:], strict=True):
-        missing = {"Parameters", "FixedParameters"} - present
-        if missing:
-            raise InputError(
-                f"the file is truncated: {kind} has no {' and no '.join(sorted(missing))}; copy it again"
-            )

@@ -9,11 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms.completeness import check_hdf5, check_text
+from napari_shapereg.transforms.completeness import check_hdf5
 from napari_shapereg.transforms.containers import chain, require_3d
 from napari_shapereg.transforms.elastix import is_elastix, read_elastix
+from napari_shapereg.transforms.itk_text import read_matlab, read_text
 from napari_shapereg.transforms.matrices import is_matrix, read_matrix
 from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
+from napari_shapereg.volumes.images import read_image
 from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:
@@ -113,30 +115,12 @@ def _read(source: Path) -> sitk.Transform:
 
 def _read_hdf5(source: Path) -> sitk.Transform:
     check_hdf5(source)
-    return _read_itk(source)
-
-
-def _read_text(source: Path) -> sitk.Transform:
-    check_text(source)
-    return _read_itk(source)
-
-
-def _read_itk(source: Path) -> sitk.Transform:
     transform: sitk.Transform = sitk.ReadTransform(str(source))
     return transform
 
 
 def _read_field(source: Path) -> sitk.DisplacementFieldTransform:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(source))
-    reader.ReadImageInformation()
-    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 3:
-        raise InputError(
-            f"a displacement field is a 3-D image of 3 numbers per voxel, got a {reader.GetDimension()}-D "
-            f"image of {reader.GetNumberOfComponents()}; give displacements in LPS mm"
-        )
-    reader.SetOutputPixelType(sitk.sitkVectorFloat64)
-    return sitk.DisplacementFieldTransform(reader.Execute())
+    return sitk.DisplacementFieldTransform(read_image(source, components=3))
 
 
 def _require_finite(transform: sitk.Transform) -> None:
@@ -187,9 +171,9 @@ class Format(NamedTuple):
 FORMATS = (
     Format("HDF5 (ITK, ANTs, 3D Slicer)", HDF5_ENDINGS, _anything, _read_hdf5),
     Format("parameters (elastix)", TEXT_ENDINGS, is_elastix, read_elastix),
-    Format("text (ITK, 3D Slicer)", TEXT_ENDINGS, _anything, _read_text),
+    Format("text (ITK, 3D Slicer)", TEXT_ENDINGS, _anything, read_text),
     Format("matrix of RAS points (Greedy, c3d, ITK-SNAP)", (MATRIX_ENDING,), is_matrix, read_matrix),
-    Format("binary matrix (ITK, ANTs)", (MATRIX_ENDING,), _anything, _read_itk),
+    Format("binary matrix (ITK, ANTs)", (MATRIX_ENDING,), _anything, read_matlab),
     Format("displacements (ITK, ANTs, Greedy, 3D Slicer)", IMAGE_ENDINGS, _anything, _read_field),
 )
 """What `read_transform` reads; the first one that fits a file is taken."""

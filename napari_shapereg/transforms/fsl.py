@@ -155,6 +155,6 @@ def _warp(path: Path, ending: str, fixed: ImageGrid) -> NDArray[np.float64]:
             f"{header.dimensions}; `fnirtfileutils --outformat=field` makes one of spline coefficients"
         )
     require_memory(fixed.voxels * 48, f"reading a warp of {fixed.size} voxels")
-    check_complete(path, ending, 0)
+    check_complete(path, ending, 12 * fixed.voxels)
     values = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj, dtype=np.float64)
     return np.ascontiguousarray(values.transpose(2, 1, 0, 3))

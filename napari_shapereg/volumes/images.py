@@ -6,7 +6,7 @@ import re
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from napari_shapereg.errors import InputError
 from napari_shapereg.volumes import files
 from napari_shapereg.volumes.grid import ImageGrid
-from napari_shapereg.volumes.integrity import check_complete, check_compression, damaged
+from napari_shapereg.volumes.integrity import check_complete, check_compression, check_meta_header, damaged
 from napari_shapereg.volumes.labels import check_single_component
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.nifti import read_nifti_header
@@ -42,19 +42,29 @@ _BYTES = {
     sitk.sitkInt32: 4,
     sitk.sitkUInt32: 4,
     sitk.sitkFloat32: 4,
+    sitk.sitkVectorInt8: 1,
+    sitk.sitkVectorUInt8: 1,
+    sitk.sitkVectorInt16: 2,
+    sitk.sitkVectorUInt16: 2,
+    sitk.sitkVectorInt32: 4,
+    sitk.sitkVectorUInt32: 4,
+    sitk.sitkVectorFloat32: 4,
 }
+"""Of a number, 8 where it is not said."""
 
 # Header numbers are float32: two readings of one geometry differ by their rounding, far below this many mm.
 _SAME_PLACE = 1e-3
 
 
-def read_image(path: str | os.PathLike[str]) -> sitk.Image:
-    """Read a 3-D image of one number per voxel.
+def read_image(path: str | os.PathLike[str], *, components: Literal[1, 3] = 1) -> sitk.Image:
+    """Read a 3-D image.
 
     Parameters
     ----------
     path : path
         Ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha`` or ``.mhd``.
+    components : {1, 3}
+        Numbers per voxel: one, or the three of a vector, which are read as float64.
 
     Returns
     -------
@@ -78,12 +88,17 @@ def read_image(path: str | os.PathLike[str]) -> sitk.Image:
     place = Path(path).expanduser()
     with _reading(place):
         reader, grid = _open(place)
-        check_single_component(
-            reader.GetNumberOfComponents(), sitk.GetPixelIDValueAsString(reader.GetPixelID())
-        )
-        # ITK's image, NumPy's copy of it, and at most one conversion to 32 bits.
+        kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
         stored = grid.voxels * _BYTES.get(reader.GetPixelID(), 8)
-        require_memory(2 * stored + 4 * grid.voxels, f"reading {grid.size} voxels")
+        if components == 1:
+            check_single_component(reader.GetNumberOfComponents(), kind)
+            # ITK's image, NumPy's copy of it, and at most one conversion to 32 bits.
+            require_memory(2 * stored + 4 * grid.voxels, f"reading {grid.size} voxels")
+        else:
+            _check_vectors(reader.GetNumberOfComponents(), kind)
+            stored *= 3
+            require_memory(stored + 48 * grid.voxels, f"reading {grid.size} vectors")
+            reader.SetOutputPixelType(sitk.sitkVectorFloat64)
         check_complete(place, _ending(place), stored)
         return grid.stamp(reader.Execute())
 
@@ -136,6 +151,14 @@ def holds_labels(image: sitk.Image) -> bool:
     return int(((here == beside) & inside).sum()) > int(inside.sum()) / 2
 
 
+def _check_vectors(components: int, kind: str) -> None:
+    if components != 3 or "complex" in kind:
+        raise InputError(
+            f"a displacement field is an image of 3 numbers per voxel, got one of {components}; give "
+            f"displacements in LPS mm (voxels are {kind})"
+        )
+
+
 def _ending(path: Path) -> str:
     return files.file_ending(path, tuple(IMAGE_IO))
 
@@ -151,6 +174,8 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, ImageGrid]:
         check_compression(path, ending)
         # ITK refuses a sheared matrix without naming it: look at the geometry first.
         read_nifti_header(path).grid()
+    elif ending.startswith(".mh"):
+        check_meta_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(IMAGE_IO[ending])

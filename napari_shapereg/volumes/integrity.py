@@ -8,6 +8,7 @@ MetaImage files for voxels. So every compressed stream is read through once, whi
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from typing import IO, TYPE_CHECKING
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_DIMENSIONS = [str(number).encode() for number in range(1, 11)]
+_DATA_FILE = re.compile(rb"[^/\\\\%\x00-\x1f]+(%0?\d?d[^/\\\\%\x00-\x1f]*)?")
+"""A name without folders; at most one number is printed into it."""
 _GZIP_MAGIC = b"\x1f\x8b"
+_TRAIL = 1 << 20
+"""Bytes that may follow the voxels; an archive that goes on and on is a trap."""
 _LONGEST_HEADER_LINE = 1 << 16
 
 
@@ -41,7 +47,7 @@ def check_complete(path: Path, ending: str, expected: int) -> None:
     """
     if ending.startswith(".nii"):
         _check_nifti(path)
-    elif ending == ".nrrd":
+    elif ending.endswith(".nrrd"):
         _check_nrrd(path, expected)
     else:
         _check_meta_image(path, expected)
@@ -65,6 +71,37 @@ def check_compression(path: Path, ending: str) -> None:
         raise InputError(msg)
 
 
+def check_meta_header(path: Path) -> None:
+    """Refuse a MetaImage header that makes ITK crash, or names files outside its folder.
+
+    ITK makes room for any number of dimensions, and prints slice numbers into the name of the data file,
+    whatever conversions that holds.
+
+    Raises
+    ------
+    InputError
+        It has no number of dimensions from 1 to 10, or no name of a data file in its own folder.
+    """
+    with path.open("rb") as file:
+        fields = _meta_fields(file)
+        name = fields.get(b"ElementDataFile", b"")
+        names = file.read(_LONGEST_HEADER_LINE).split(b"\n") if name[:4].upper() == b"LIST" else [name]
+    if fields.get(b"NDims") not in _DIMENSIONS:
+        raise damaged(f"NDims is {fields.get(b'NDims', b'missing')[:20]!r}")
+    for one in filter(None, map(bytes.strip, names)):
+        if not _DATA_FILE.fullmatch(one):
+            raise damaged(f"its voxels lie in {one[:40]!r}; keep them beside the header")
+
+
+def _meta_fields(file: IO[bytes]) -> dict[bytes, bytes]:
+    """Return the fields of a MetaImage header, and leave the file where its voxels begin."""
+    fields: dict[bytes, bytes] = {}
+    while b"ElementDataFile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
+        key, _, value = line.partition(b"=")
+        fields[key.strip()] = value.strip()
+    return fields
+
+
 def damaged(reason: str) -> InputError:
     """Return the error for a file that cannot be read to its end, to be raised by the caller."""
     return InputError(
@@ -74,7 +111,7 @@ def damaged(reason: str) -> InputError:
 
 def _check_nifti(path: Path) -> None:
     with open_nifti(path) as file:
-        _require(_count(_chunks(file)), read_nifti_header(path).data_end)
+        _require(_chunks(file), read_nifti_header(path).data_end)
 
 
 def _check_nrrd(path: Path, expected: int) -> None:
@@ -83,23 +120,23 @@ def _check_nrrd(path: Path, expected: int) -> None:
         while (line := file.readline(_LONGEST_HEADER_LINE).strip()) != b"":
             key, _, value = line.partition(b":")
             fields[key.strip().lower()] = value.strip().lower()
+        name = fields.get(b"data file", fields.get(b"datafile", b""))
+        if name and not _DATA_FILE.fullmatch(name):
+            raise damaged(f"its voxels lie in {name[:40]!r}; keep them beside the header")
         detached = {b"data file", b"datafile", b"line skip", b"byte skip"} & fields.keys()
         if detached or fields.get(b"encoding") not in {b"gzip", b"gz"}:
             return
         with gzip.open(file) as stream:
-            _require(_count(_chunks(stream)), expected)
+            _require(_chunks(stream), expected)
 
 
 def _check_meta_image(path: Path, expected: int) -> None:
     with path.open("rb") as file:
-        fields = {}
-        while b"ElementDataFile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
-            key, _, value = line.partition(b"=")
-            fields[key.strip()] = value.strip()
+        fields = _meta_fields(file)
         compressed = fields.get(b"CompressedData", b"").lower() == b"true"
         name = fields.get(b"ElementDataFile", b"").decode(errors="replace")
         if name.upper() == "LOCAL":
-            _require(_count(_inflated(file) if compressed else _chunks(file)), expected)
+            _require(_inflated(file) if compressed else _chunks(file), expected)
             return
     if not name or name.upper().startswith("LIST") or "%" in name:
         return
@@ -108,7 +145,7 @@ def _check_meta_image(path: Path, expected: int) -> None:
         msg = f"the voxels lie in {name}, which is not there; keep it beside the header"
         raise InputError(msg)
     with data.open("rb") as file:
-        _require(_count(_inflated(file) if compressed else _chunks(file)), expected)
+        _require(_inflated(file) if compressed else _chunks(file), expected)
 
 
 def _chunks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
@@ -127,13 +164,15 @@ def _inflated(file: IO[bytes]) -> Iterator[bytes]:
         raise EOFError(msg)
 
 
-def _count(chunks: Iterator[bytes]) -> int:
+def _require(chunks: Iterator[bytes], expected: int) -> None:
+    """Read a stream to its end, which checks its check sum, or until it is longer than it can be."""
+    count = 0
     try:
-        return sum(len(chunk) for chunk in chunks)
+        for chunk in chunks:
+            count += len(chunk)
+            if count > expected + _TRAIL:
+                raise damaged(f"it holds more than {expected} bytes")
     except (EOFError, OSError, zlib.error) as error:
         raise damaged(str(error)) from error
-
-
-def _require(count: int, expected: int) -> None:
     if count < expected:
         raise damaged(f"it holds {count} of {expected} bytes")

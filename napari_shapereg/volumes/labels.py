@@ -138,7 +138,9 @@ class LabelVolume:
         """
         check_single_component(image.GetNumberOfComponentsPerPixel(), image.GetPixelIDTypeAsString())
         grid = ImageGrid.from_image(image)
-        metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+        # (SimpleITK gives keys that are no UTF-8 and does not take them back.)
+        keys = [key for key in image.GetMetaDataKeys() if key.isascii()]
+        metadata = {key: image.GetMetaData(key) for key in keys}
         names, colors = segments_from_metadata(metadata)
         if "vector" in image.GetPixelIDTypeAsString():
             image = sitk.VectorIndexSelectionCast(image, 0)

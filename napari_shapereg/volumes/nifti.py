@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LENGTH = 348
 _LENGTH_OF_NIFTI_2 = 540
+_LARGEST_OFFSET = 1 << 40
 _LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 
 # Where the fields lie in the header: offset and struct format.
@@ -147,7 +148,10 @@ def _parse(raw: bytes, order: str) -> NiftiHeader:
         numbers = np.asarray(values(_QUATERNION_AND_OFFSET), dtype=np.float64)
         matrix, offset = _from_quaternion(numbers[:3], np.asarray(values(_PIXDIM))), numbers[3:]
     data_bytes = (math.prod(dimensions) * values(_BITPIX)[0] + 7) // 8
-    data_end = int(values(_VOX_OFFSET)[0]) + data_bytes
+    (voxel_offset,) = values(_VOX_OFFSET)
+    if not 0 <= voxel_offset < _LARGEST_OFFSET:
+        raise InputError(f"the file is corrupt (its voxels begin at byte {voxel_offset}); export it again")
+    data_end = int(voxel_offset) + data_bytes
     return NiftiHeader(dimensions, data_end, sform_code, qform_code, matrix, offset)
 
 

@@ -122,7 +122,7 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
         "text.tfm": "Name: values",
         "empty.tfm": "no transform",
         "noise.mat": "corrupt",
-        "kind.tfm": "corrupt",
+        "kind.tfm": "cannot be read",
         "flat.tfm": "2-D",
         "labels.nii.gz": "of 1; give displacements",
     }
