@@ -15,6 +15,7 @@ from napari_shapereg.fidelities.pairing import pairing
 from napari_shapereg.reductions.differentiable import kernel_sum
 from napari_shapereg.reductions.kernels import EnergyKernel, Kernel
 from napari_shapereg.reductions.selection import ExactSumCostsLess, approximate_engine
+from napari_shapereg.reductions.threads import loops_before_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,7 @@ class KernelNorm(Fidelity):
                 f"kernel: received {self.kernel!r}; give a kernel such as GaussianKernel(sigma=5.0), in mm."
             )
 
+    @loops_before_torch()
     def _value(self, source: Measure, target: Measure) -> Tensor:
         if tree := approximate_engine(self.engine, source.points, target.points):
             with suppress(ExactSumCostsLess):
