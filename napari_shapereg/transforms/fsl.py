@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import nibabel
 import numpy as np
+from nibabel.imageglobals import LoggingOutputSuppressor
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.containers import affine_transform, chain, displacement_transform
 from napari_shapereg.transforms.dense import nifti_header, nifti_stream, slabs
 from napari_shapereg.transforms.matrices import read_rows
 from napari_shapereg.transforms.points import transform_points
-from napari_shapereg.volumes.files import file_ending, naming
+from napari_shapereg.volumes.files import file_ending, naming, reason
 from napari_shapereg.volumes.integrity import check_complete
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.nifti import read_nifti_header
@@ -156,5 +157,10 @@ def _warp(path: Path, ending: str, fixed: ImageGrid) -> NDArray[np.float64]:
         )
     require_memory(fixed.voxels * 48, f"reading a warp of {fixed.size} voxels")
     check_complete(path, ending, 12 * fixed.voxels)
-    values = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj, dtype=np.float64)
+    try:
+        with LoggingOutputSuppressor():
+            values = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj, dtype=np.float64)
+    except Exception as error:
+        # Whatever a damaged header leads to.
+        raise InputError(f"the file is damaged ({reason(error)}); write it again") from error
     return np.ascontiguousarray(values.transpose(2, 1, 0, 3))

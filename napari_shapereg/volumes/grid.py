@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ORTHONORMALITY_TOLERANCE = 1e-4
 """Largest entry of ``|DᵀD - I|`` that a direction matrix D may have."""
 
+_FAR = 1e9
+"""mm; beyond it products overflow, and no anatomy lies there."""
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -246,6 +249,9 @@ def _numbers(name: str, values: Sequence[float], count: int) -> tuple[float, ...
         raise InputError(msg)
     if not all(math.isfinite(number) for number in numbers):
         msg = f"{name} must be finite, got {numbers}: correct the header of the image"
+        raise InputError(msg)
+    if max(map(abs, numbers)) > _FAR:
+        msg = f"{name} must be below {_FAR:.0e}, got {numbers}: correct the header of the image"
         raise InputError(msg)
     return numbers
 
