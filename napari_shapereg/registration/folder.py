@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 from napari_shapereg.errors import InputError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
 
@@ -34,6 +34,8 @@ def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
         )
     if not target.parent.is_dir():
         raise InputError(f"{folder}: the folder {target.parent} does not exist; create it first")
+    if not all(os.access(place, os.W_OK) for place in (target, target.parent) if place.exists()):
+        raise InputError(f"{folder}: this place cannot be written to; check permissions, or give another one")
     return target
 
 
@@ -72,14 +74,15 @@ def complete_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Itera
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); check permissions and space"
         ) from error
+    except InputError as error:
+        # Named as the user named it.
+        raise InputError(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _mask() -> int:
     """Return the permissions that new files of this process do not get."""
-    import os
-
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

@@ -14,7 +14,7 @@ from napari_shapereg.transforms.containers import chain, require_3d
 from napari_shapereg.transforms.elastix import is_elastix, read_elastix
 from napari_shapereg.transforms.itk_text import read_matlab, read_text
 from napari_shapereg.transforms.matrices import is_matrix, read_matrix
-from napari_shapereg.volumes.files import file_ending, naming, reason, whole_file
+from napari_shapereg.volumes.files import file_ending, naming, reason, require_space, whole_file
 from napari_shapereg.volumes.images import read_image
 from napari_shapereg.volumes.quiet import quiet_itk
 
@@ -89,6 +89,8 @@ def write_transform(transform: sitk.Transform, path: str | os.PathLike[str]) -> 
             raise InputError(
                 f"{ending} holds one linear transform, got a {transform.GetName()}; write it as .h5"
             )
+        # ITK's HDF5 library breaks the whole program when the disk is full.
+        require_space(target.parent, _bytes(transform) * (3 if ending in TEXT_ENDINGS else 1))
     with whole_file(target) as temporary, quiet_itk():
         sitk.WriteTransform(_unpacked(transform), str(temporary))
     return target
@@ -134,6 +136,14 @@ def _require_finite(transform: sitk.Transform) -> None:
         values = np.asarray(transform.GetParameters())
     if not np.isfinite(values).all():
         raise InputError(f"its {transform.GetName()} holds NaN or infinite values; compute it again")
+
+
+def _bytes(transform: sitk.Transform) -> int:
+    """Return about how many bytes a binary file of a transform takes."""
+    flat = chain(transform)
+    members = [flat.GetNthTransform(number) for number in range(flat.GetNumberOfTransforms())]
+    fields = [member for member in members if isinstance(member, sitk.DisplacementFieldTransform)]
+    return 20_000 + sum(24 * int(field.GetDisplacementField().GetNumberOfPixels()) for field in fields)
 
 
 def _is_one_matrix(transform: sitk.Transform) -> bool:

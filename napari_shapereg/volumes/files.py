@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,31 @@ def naming(path: Path) -> Iterator[None]:
         if str(error).startswith(str(path)):
             raise
         raise type(error)(f"{path}: {error}") from error
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to write what the disk has no room for, before a library that takes that badly finds out.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the file will lie.
+    needed : int
+        Bytes.
+
+    Raises
+    ------
+    InputError
+        The disk has less.
+    """
+    if not folder.is_dir():
+        return
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free on the disk of {folder}; "
+            "make room"
+        )
 
 
 def file_ending(path: Path, allowed: tuple[str, ...]) -> str:
