@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint requirements.lock
 
 .PHONY: demo test lint docs bench bench-registration lock clean libraries
 
@@ -13,7 +13,7 @@ demo: $(VENV)/demo.stamp
 
 # Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
 test: lint libraries docs
-	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
