@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint requirements.lock
 
-.PHONY: demo test lint docs bench bench-registration lock clean libraries
+.PHONY: demo test lint docs bench bench-registration fuzz lock clean libraries
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/shapereg demo -o demo_output
@@ -37,6 +37,9 @@ bench-registration: $(VENV)/test.stamp
 
 libraries: $(VENV)/test.stamp
 	.ci/system_libraries.sh $(BIN)/python
+
+fuzz: $(VENV)/test.stamp
+	FUZZ_CASES=10000 HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest tests/fuzz
 
 lock: $(VENV)/test.stamp
 	$(BIN)/python .ci/lock.py requirements.lock
