@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint requirements.lock
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock
 
 .PHONY: demo test lint docs bench bench-registration fuzz lock clean libraries
 
