@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,13 +57,10 @@ def complete_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Itera
         See `check_folder`; or the folder cannot be written to.
     """
     target = check_folder(folder, overwrite=overwrite)
+    # Named before it is made, so that an interruption at any moment finds what to remove.
+    temporary = target.parent / f".shapereg-{secrets.token_hex(8)}"
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".shapereg-", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); check permissions") from error
-    try:
-        # As a folder made in the ordinary way; mkdtemp's own is for its owner alone.
-        temporary.chmod(0o777 & ~_mask())
+        temporary.mkdir()
         yield temporary
         if target.exists():
             for file in sorted(temporary.iterdir()):
@@ -79,10 +76,3 @@ def complete_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Itera
         raise InputError(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _mask() -> int:
-    """Return the permissions that new files of this process do not get."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
