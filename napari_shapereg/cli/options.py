@@ -170,28 +170,6 @@ def parse_labels(text: str | None) -> tuple[int, ...] | None:
     return tuple(sorted(set(numbers)))
 
 
-def parse_label_weights(text: str | None) -> dict[int, float] | None:
-    """Return the weights that a text such as ``1:2,2:0.5`` gives to labels, or None where there is no text.
-
-    Raises
-    ------
-    InputError
-        It is no list of labels with a weight above 0 each.
-    """
-    if text is None:
-        return None
-    try:
-        pairs = [part.split(":") for part in text.split(",")]
-        weights = {int(label): float(weight) for label, weight in pairs}
-    except ValueError:
-        weights = {}
-    if not weights or min(weights) < 1 or not all(0 < weight < float("inf") for weight in weights.values()):
-        raise InputError(
-            f"--label-weights takes labels with a weight above 0 such as 1:2,2:0.5, got {text!r}"
-        )
-    return weights
-
-
 def parse_binning(text: str) -> tuple[int, int, int]:
     """Return the three factors of a text such as ``2,2,1``.
 

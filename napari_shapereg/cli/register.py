@@ -29,7 +29,7 @@ from napari_shapereg.cli.options import (
     ReachOption,
     SharedLabels,
     fidelity_options,
-    parse_label_weights,
+    naming_both,
     parse_labels,
 )
 from napari_shapereg.cli.progress import display_for
@@ -93,7 +93,8 @@ def register(  # noqa: PLR0913 - one for each option
         tuple[Path, Path] | None,
         typer.Option(
             metavar="MOVING FIXED",
-            help="Two files of points (as `shapereg warp` reads them) that belong together, row by row.",
+            help="Two files of points (as `shapereg warp` reads them) that belong together:"
+            " points of the same name, or else of the same row.",
             show_default=False,
         ),
     ] = None,
@@ -202,7 +203,6 @@ def register(  # noqa: PLR0913 - one for each option
     options = {
         "labels": parse_labels(labels),
         "shared_labels_only": shared_labels or None,
-        "label_weights": parse_label_weights(label_weights),
         "landmark_weight": landmark_weight,
         "model": model and model.value,
         "linear": linear and linear.value,
@@ -223,14 +223,20 @@ def register(  # noqa: PLR0913 - one for each option
         display.say("starting")
         from napari_shapereg.cli.settings import chosen_settings
         from napari_shapereg.registration.folder import check_folder
-        from napari_shapereg.transforms import read_points, read_transform
+        from napari_shapereg.registration.stated import label_weights as weights_in
+        from napari_shapereg.transforms import paired_landmarks, read_points, read_transform
         from napari_shapereg.volumes import read_labels
 
-        settings = chosen_settings(preset, settings_file, options)
+        weights = weights_in(label_weights) if label_weights else None
+        settings = chosen_settings(preset, settings_file, {**options, "label_weights": weights})
         check_folder(output.folder, overwrite=output.overwrite)
         display.say("reading")
         start = [read_transform(transform_file(path, FIXED_TO_MOVING, "images")) for path in initial or ()]
-        pairs = landmarks and (read_points(landmarks[0]).points, read_points(landmarks[1]).points)
+        pairs = None
+        if landmarks:
+            with naming_both(*landmarks):
+                found = paired_landmarks(*(read_points(path) for path in reversed(landmarks)))
+            pairs = found.moving, found.fixed
         outcome = run(
             read_labels(moving), read_labels(fixed), settings, output, display, Given(start or None, pairs)
         )

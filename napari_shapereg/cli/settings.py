@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_shapereg.registration import RegistrationSettings
+from napari_shapereg.registration.stated import merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,22 +33,11 @@ def chosen_settings(preset: Preset, file: Path | None, options: Mapping[str, obj
     settings = RegistrationSettings.preset(preset.value)
     if file is not None:
         stated = RegistrationSettings.read(file).model_dump(exclude_unset=True)
-        settings = settings.changed(**_merged(settings.model_dump(), stated))
-    return settings.changed(**_merged(settings.model_dump(), _given(options)))
+        settings = settings.changed(**merged(settings.model_dump(), stated))
+    return settings.changed(**merged(settings.model_dump(), _given(options)))
 
 
 def _given(options: Mapping[str, object]) -> dict[str, Any]:
     """Leave out what was not given."""
     given = {name: _given(value) if isinstance(value, dict) else value for name, value in options.items()}
     return {name: value for name, value in given.items() if value not in (None, {})}
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        old = merged.get(name)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[name] = _merged(old, value)
-        else:
-            merged[name] = value
-    return merged

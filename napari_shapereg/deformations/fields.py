@@ -155,15 +155,22 @@ def least_determinant(displacement: Tensor, pitch: float) -> Tensor:
     """
     if displacement.device.type == "cpu":
         return lattice_loops.least_determinant(displacement, pitch)
-    one_sided = []
+    return least_determinant_by_tensors(displacement, pitch)
+
+
+def least_determinant_by_tensors(displacement: Tensor, pitch: float) -> Tensor:
+    """Return what `least_determinant` does, by tensor operations of any device."""
+    columns = []
     for axis, dim in enumerate((3, 2, 1)):
         slope = displacement.diff(dim=dim) / pitch
         slope[axis] += 1
         count = slope.shape[dim]
-        ends = slope.narrow(dim, 0, 1), slope.narrow(dim, count - 1, 1)
-        one_sided.append((torch.cat((ends[0], slope), dim), torch.cat((slope, ends[1]), dim)))
-    volumes = [(x * torch.linalg.cross(y, z, dim=0)).sum(0) for x, y, z in product(*one_sided)]
-    return torch.stack(volumes).amin(0)
+        first, last = slope.narrow(dim, 0, 1), slope.narrow(dim, count - 1, 1)
+        columns.append((torch.cat((first, slope), dim), torch.cat((slope, last), dim)))
+    least = torch.full_like(displacement[0], torch.inf)
+    for x, y, z in product(*columns):
+        least = torch.minimum(least, (x * torch.linalg.cross(y, z, dim=0)).sum(0))
+    return least
 
 
 def lipschitz_bound(displacement: Tensor, pitch: float) -> float:

@@ -64,7 +64,12 @@ class LatticeFlow:
 
     def energy(self, parameters: Tensor) -> Tensor:
         """Return the Dirichlet energy ½ ∫ |Du|² dx = -½ ∫ u · Δu dx, mm³."""
-        return (parameters * laplacian(parameters)).sum() * (-self.lattice.pitch / 2)
+        return self.energy_and_gradient(parameters)[0]
+
+    def energy_and_gradient(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the energy and its derivative in u, (3, z, y, x) mm²."""
+        gradient = laplacian(parameters).mul_(-self.lattice.pitch)
+        return (parameters * gradient).sum() / 2, gradient
 
     def _unless_outside(self, frame: Tensor, points: Tensor, moved: Tensor) -> Tensor:
         ends = torch.tensor(self.lattice.grid.size, dtype=frame.dtype, device=frame.device) - 1

@@ -105,7 +105,11 @@ class GeodesicShooting:
 
     def flow(self, parameters: Tensor, points: Tensor) -> Tensor:
         """Carry (N, 3) points, LPS mm, forward: φ₁; differentiable once in both arguments."""
-        return self.path(parameters, points, [1.0])[0]
+        return _given(self.shoot(ControlPoints(self.control, parameters), points)[1])
+
+    def flow_and_energy(self, parameters: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `flow` and `energy`."""
+        return self.flow(parameters, points), self.energy(parameters)
 
     def inverse_flow(self, parameters: Tensor, points: Tensor) -> Tensor:
         """Carry (N, 3) points, LPS mm, back: from the end of the geodesic to its start."""

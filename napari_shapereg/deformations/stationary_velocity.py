@@ -69,13 +69,21 @@ class StationaryVelocity:
         """Carry (N, 3) points, LPS mm, forward: exp(v); differentiable in both arguments."""
         return self._carried(self.displacement(parameters), points)
 
+    def flow_and_energy(self, parameters: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `flow` and `energy`, from one velocity."""
+        velocity = self.velocity(parameters)
+        return self._carried(exponential(velocity, self.lattice), points), self._energy(parameters, velocity)
+
     def inverse_flow(self, parameters: Tensor, points: Tensor) -> Tensor:
         """Carry (N, 3) points, LPS mm, back: exp(-v); differentiable in both arguments."""
         return self._carried(self.displacement(parameters, inverse=True), points)
 
     def energy(self, parameters: Tensor) -> Tensor:
         """Return ½ ∫ m · v dx / (2π σ₁²)^(3/2), 0-d, mm²."""
-        density = (parameters * self.velocity(parameters)).reshape(-1)
+        return self._energy(parameters, self.velocity(parameters))
+
+    def _energy(self, parameters: Tensor, velocity: Tensor) -> Tensor:
+        density = (parameters * velocity).reshape(-1)
         cell = self.lattice.pitch**3 / (2 * math.pi * min(self.widths) ** 2) ** 1.5
         energy: Tensor = steady_sum(density) * (cell / 2)
         return energy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from napari_shapereg.fidelities.fidelity import Fidelity
 from napari_shapereg.fidelities.pairing import pairing
 from napari_shapereg.reductions.differentiable import kernel_sum
 from napari_shapereg.reductions.kernels import EnergyKernel, Kernel
-from napari_shapereg.reductions.selection import ExactSumCostsLess, approximate_engine
+from napari_shapereg.reductions.selection import ExactSumCostsLess, approximate_engine, exact_engine
 from napari_shapereg.reductions.threads import loops_before_torch
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ class KernelNorm(Fidelity):
         if tree := approximate_engine(self.engine, source.points, target.points):
             with suppress(ExactSumCostsLess):
                 return self._value_of_difference(source, target, tree)
-            return replace(self, engine="numba")(source, target)
-        cross = pairing(source.weights, self._sum(source.points, target))
-        value = self._half_square(source) + self._fixed_half_square(target) - cross
+        # All three of them: where one is good to a precision only, their difference is not.
+        exact = exact_engine(self.engine, source.device)
+        cross = pairing(source.weights, self._sum(source.points, target, exact))
+        value = self._half_square(source, exact) + self._fixed_half_square(target, exact) - cross
         return value.to(source.dtype)
 
     def _value_of_difference(self, source: Measure, target: Measure, engine: Engine) -> Tensor:
@@ -76,19 +77,19 @@ class KernelNorm(Fidelity):
         whole = pairing(weights, potential)
         return (whole - whole.detach() / 2).to(source.dtype)
 
-    def _half_square(self, measure: Measure) -> Tensor:
+    def _half_square(self, measure: Measure, engine: Engine) -> Tensor:
         """Return ½⟨α, k ⋆ α⟩ with its first derivatives, from a single sum over pairs."""
         # With one factor held constant, ⟨α, k ⋆ α⟩ has the derivatives of its half, since k is symmetric.
-        whole = pairing(measure.weights, self._sum(measure.points, measure.detach()))
+        whole = pairing(measure.weights, self._sum(measure.points, measure.detach(), engine))
         return whole - whole.detach() / 2
 
-    def _fixed_half_square(self, measure: Measure) -> Tensor:
+    def _fixed_half_square(self, measure: Measure, engine: Engine) -> Tensor:
         """Return ½⟨β, k ⋆ β⟩, from memory where it is the same target as before."""
         if measure.points.requires_grad or measure.weights.requires_grad:
-            return self._half_square(measure)
+            return self._half_square(measure, engine)
         known = _SQUARES.get(measure)
         if known is None or not known.is_of(measure, self):
-            value = self._half_square(measure)
+            value = self._half_square(measure, engine)
             known = _Square(self.kernel, self.engine, measure.points.clone(), measure.weights.clone(), value)
             _SQUARES[measure] = known
         return known.value
@@ -97,8 +98,8 @@ class KernelNorm(Fidelity):
         positions, weights = _difference(source, target)
         return kernel_sum(self.kernel, points, positions, weights, engine=self.engine)
 
-    def _sum(self, points: Tensor, measure: Measure) -> Tensor:
-        return kernel_sum(self.kernel, points, measure.points, measure.weights, engine=self.engine)
+    def _sum(self, points: Tensor, measure: Measure, engine: Engine) -> Tensor:
+        return kernel_sum(self.kernel, points, measure.points, measure.weights, engine=engine)
 
 
 @dataclass(frozen=True)

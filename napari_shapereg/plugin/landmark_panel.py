@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.utils.events import EventEmitter
 
 _NONE = "none"
 _ROLES = (
@@ -44,15 +45,15 @@ class LandmarkPanel(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         layout.addRow(self.note)
-        for event in (self._layers.events.inserted, self._layers.events.removed):
+        for event in self._events():
             event.connect(self._on_layers)
         self._on_layers()
 
     @property
     def points(self) -> tuple[Points, Points] | None:
-        """The moving and the fixed layer; None where one of them is not chosen."""
+        """The moving and the fixed layer; None where they are not two."""
         moving, fixed = (self._chosen(box) for box in self.boxes)
-        return None if moving is None or fixed is None else (moving, fixed)
+        return None if moving is None or fixed is None or moving is fixed else (moving, fixed)
 
     def choose(self, moving: Points, fixed: Points) -> None:
         """Choose two layers."""
@@ -63,8 +64,14 @@ class LandmarkPanel(QWidget):
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the layers."""
-        for event in (self._layers.events.inserted, self._layers.events.removed):
+        for event in self._events():
             event.disconnect(self._on_layers)
+        for layer in self._layers:
+            layer.events.name.disconnect(self._on_layers)
+
+    def _events(self) -> tuple[EventEmitter, ...]:
+        events = self._layers.events
+        return events.inserted, events.removed, events.reordered
 
     def _chosen(self, box: QComboBox) -> Points | None:
         row = box.currentIndex() - 1
@@ -72,6 +79,10 @@ class LandmarkPanel(QWidget):
 
     def _on_layers(self, _event: object = None) -> None:
         layers = [layer for layer in self._layers if isinstance(layer, Points) and layer.ndim == 3]
+        for layer in layers:
+            # Once, however often this is called.
+            layer.events.name.disconnect(self._on_layers)
+            layer.events.name.connect(self._on_layers)
         chosen = [self._chosen(box) for box in self.boxes]
         self._offered = [weakref.ref(layer) for layer in layers]
         for box, layer in zip(self.boxes, chosen, strict=True):
@@ -85,8 +96,8 @@ class LandmarkPanel(QWidget):
         moving, fixed = (self._chosen(box) for box in self.boxes)
         text = ""
         if (moving is None) != (fixed is None):
-            text = "Choose the other layer, too: landmarks come in pairs."
+            text = "Not used yet: choose the other layer, too; landmarks come in pairs."
         elif moving is not None and moving is fixed:
-            text = "Choose two layers: these are the same points."
+            text = "Not used: choose two layers; these are the same points."
         self.note.setText(text)
         self.note.setVisible(bool(text))

@@ -45,6 +45,7 @@ class LiveLayers:
         self._names = (f"{pair.moving_name} on its way", f"{pair.moving_name} steps")
         self._points: Points | None = None
         self._arrows: Vectors | None = None
+        self._labels: NDArray[np.integer] | None = None
 
     @property
     def complete(self) -> bool:
@@ -61,10 +62,10 @@ class LiveLayers:
             self._arrows = self._add_arrows(view)
             return
         if self._points in self._viewer.layers and self._points.visible:
-            fewer = len(self._points.data) != len(view.points)
             self._points.data = view.points
-            if fewer:
+            if self._labels is None or not np.array_equal(view.labels, self._labels):
                 self._points.face_color = label_colors(self._moving, view.labels)
+                self._labels = view.labels
         if self._arrows in self._viewer.layers and self._arrows.visible:
             longest, vectors, lengths = self._drawn(view)
             self._arrows.data = vectors
@@ -92,6 +93,7 @@ class LiveLayers:
             **flat(),
         )
         self._viewer.add_layer(points)
+        self._labels = view.labels
         return points
 
     def _add_arrows(self, view: View) -> Vectors:

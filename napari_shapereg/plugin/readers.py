@@ -64,7 +64,8 @@ def read_told(path: Paths) -> list[Any]:
     A window that is still empty gets a camera for patients; see `napari_shapereg.plugin.frames.unmirror`.
     """
     try:
-        layers = awake(lambda: read(path)) if napari.current_viewer() else read(path)
+        frame = current_frame()
+        layers = awake(lambda: read(path, frame)) if napari.current_viewer() else read(path, frame)
     except ShapeRegError as error:
         tell_or_raise(error)
         return NOTHING
@@ -72,7 +73,7 @@ def read_told(path: Paths) -> list[Any]:
     return list(layers)
 
 
-def read(path: Paths) -> list[LayerData]:
+def read(path: Paths, frame: DisplayFrame | None) -> list[LayerData]:
     """Read a file or the folder of a result.
 
     Parameters
@@ -84,6 +85,8 @@ def read(path: Paths) -> list[LayerData]:
         - ``.vtk``, ``.ply``: a surface where there are faces, else points, in the frame of the volume that is
           open;
         - a folder that a registration wrote: fixed, moving (as it lies) and warped labels.
+    frame : DisplayFrame or None
+        In which what has no volume of its own is drawn; see `napari_shapereg.plugin.frames.current_frame`.
 
     Returns
     -------
@@ -105,13 +108,13 @@ def read(path: Paths) -> list[LayerData]:
         return read_folder(place)
     name = place.name.lower()
     if name.endswith(TRANSFORM_ENDINGS):
-        return [transform_layer(read_transform(place), stem(place.name), frame=current_frame())]
+        return [transform_layer(read_transform(place), stem(place.name), frame=frame)]
     if name.endswith(MESH_ENDINGS):
-        return [mesh_layer(read_points(place), stem(place.name), current_frame())]
-    return [read_volume(place)]
+        return [mesh_layer(read_points(place), stem(place.name), frame)]
+    return [read_volume(place, frame)]
 
 
-def read_volume(path: Path) -> LayerData:
+def read_volume(path: Path, frame: DisplayFrame | None) -> LayerData:
     """Read a label volume, an intensity image or a displacement field.
 
     Raises
@@ -120,7 +123,7 @@ def read_volume(path: Path) -> LayerData:
         The file is none of these, or damaged.
     """
     if _holds_vectors(path):
-        return transform_layer(read_transform(path), stem(path.name), frame=current_frame())
+        return transform_layer(read_transform(path), stem(path.name), frame=frame)
     image = read_image(path)
     if not (path.name.lower().endswith(".seg.nrrd") or holds_labels(image)):
         return image_layer(image, stem(path.name))

@@ -28,8 +28,8 @@ _LOCAL_OFF = "The local stage is switched off."
 _LINEAR_OFF = "No linear map is fitted."
 _NO_FLOW = "A linear map is fitted alone: no flow follows it."
 _OWN_SMOOTHNESS = "This model has widths and a regularity of its own."
-_OWN_LATTICE = "Of the model with composed steps alone."
-_OF_MOMENTA = "Of stationary velocities and geodesic shooting alone."
+_OF_COMPOSED_STEPS = "Only the model of composed steps has this."
+_OF_MOMENTA = "Only stationary velocities and geodesic shooting have this."
 _MODEL_IS_LINEAR = "The deformation model is this linear map."
 
 _PARTS = ("name", "length", "p", "reach")
@@ -48,7 +48,7 @@ def reasons(settings: RegistrationSettings, machine: Machine) -> dict[str, str]:
     machine : Machine
         What this machine can do.
     """
-    return {
+    found = {
         **_of_surfaces(settings),
         **_of_fidelity("linear_fidelity", settings.linear_fidelity),
         **(_of_fidelity("measures.fidelity", settings.measures.fidelity) if settings.measures else {}),
@@ -56,6 +56,10 @@ def reasons(settings: RegistrationSettings, machine: Machine) -> dict[str, str]:
         **_of_model(settings),
         **_of_hardware(settings, machine),
     }
+    if settings.linear_fidelity.name in OF_SURFACES:
+        # The only way back to voxels.
+        found.pop("linear_fidelity.name", None)
+    return found
 
 
 def _of_stages(settings: RegistrationSettings) -> dict[str, str]:
@@ -74,15 +78,16 @@ def _of_model(settings: RegistrationSettings) -> dict[str, str]:
         return dict.fromkeys(_MOMENTA, _OF_MOMENTA)
     if settings.model in WITH_MOMENTA:
         return {
-            **dict.fromkeys(_OF_STEPS, _OWN_LATTICE),
+            **dict.fromkeys(_OF_STEPS, _OF_COMPOSED_STEPS),
             "measures.smoothness": _OWN_SMOOTHNESS,
             "measures": "This model is this stage: it descends the fidelity below.",
-            "voxels": _OWN_LATTICE,
+            "voxels": _OF_COMPOSED_STEPS,
         }
-    return {
-        **dict.fromkeys((*_OF_STEPS, *_MOMENTA, "measures", "voxels"), _NO_FLOW),
-        "linear": _MODEL_IS_LINEAR,
-    }
+    places = [*_OF_STEPS, *_MOMENTA, "voxels"]
+    if settings.measures:
+        # Off, it can be switched on: it says what the points are for the linear stage, too.
+        places.append("measures")
+    return {**dict.fromkeys(places, _NO_FLOW), "linear": _MODEL_IS_LINEAR}
 
 
 def _of_fidelity(place: str, fidelity: FidelitySettings) -> dict[str, str]:

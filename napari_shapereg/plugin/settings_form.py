@@ -14,6 +14,7 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.machine import Machine
 from napari_shapereg.plugin.reasons import FIDELITY_PLACES, WITH_MOMENTA, reasons
 from napari_shapereg.registration import MeasureSettings, Preset, RegistrationSettings, VoxelSettings
+from napari_shapereg.registration.stated import merged
 from napari_shapereg.volumes.files import whole_file
 
 if TYPE_CHECKING:
@@ -75,14 +76,17 @@ class SettingsForm:
         if stage in FIDELITY_PLACES and name == "name" and value != "sinkhorn":
             settings = _with(settings, f"{stage}.reach", None)
         self.settings = _with(settings, place, value)
-        if place == "model" and value in WITH_MOMENTA and self.settings.measures is None:
-            self.switch("measures", on=True)
+        self._give_momenta_a_fidelity()
 
     def switch(self, stage: str, *, on: bool) -> None:
         """Switch the global stage ("measures") or the local one ("voxels") off, or on as in the preset."""
         fresh: object = MeasureSettings() if stage == "measures" else VoxelSettings()
         usual = getattr(RegistrationSettings.preset(self.preset), stage)
         self.settings = self.settings.changed(**{stage: (usual or fresh) if on else None})
+
+    def _give_momenta_a_fidelity(self) -> None:
+        if self.settings.model in WITH_MOMENTA and self.settings.measures is None:
+            self.switch("measures", on=True)
 
     def reasons(self) -> dict[str, str]:
         """Return why places, or options of choices, cannot be chosen now; what is absent can be."""
@@ -97,7 +101,8 @@ class SettingsForm:
             The file cannot be used. The settings stay.
         """
         stated = RegistrationSettings.read(path).model_dump(exclude_unset=True)
-        self.settings = self.settings.changed(**_merged(self.settings.model_dump(), stated))
+        self.settings = self.settings.changed(**merged(self.settings.model_dump(), stated))
+        self._give_momenta_a_fidelity()
 
     def write(self, path: str | Path) -> None:
         """Write the settings as the JSON that the command line takes, whole or not at all.
@@ -127,32 +132,7 @@ def _with(settings: RegistrationSettings, place: str, value: object) -> Registra
     changes: Any = value
     for name in reversed(rest.split(".")):
         changes = {name: changes}
-    return settings.changed(**{first: _merged(inner.model_dump(), changes)})
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        old = merged.get(name)
-        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def label_weights(text: str) -> dict[int, float]:
-    """Return the weights that a text such as ``1: 2, 2: 0.5`` gives to labels; none if it is empty.
-
-    Raises
-    ------
-    InputError
-        It is no list of labels with a weight each.
-    """
-    if not text.strip():
-        return {}
-    try:
-        pairs = [part.split(":") for part in text.split(",")]
-        return {int(label): float(weight) for label, weight in pairs}
-    except ValueError:
-        raise InputError(f"a weight for each label is needed, such as 1: 2, 2: 0.5; got {text!r}") from None
+    return settings.changed(**{first: merged(inner.model_dump(), changes)})
 
 
 def numbers(text: str, *, several: bool) -> float | tuple[float, ...]:

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 from napari_shapereg.plugin.choices import CHOICES
 from napari_shapereg.plugin.controls import ChoiceBox
 from napari_shapereg.plugin.notifications import telling
-from napari_shapereg.plugin.settings_form import SettingsForm, label_weights, numbers
+from napari_shapereg.plugin.settings_form import SettingsForm, numbers
+from napari_shapereg.registration.stated import label_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,10 +110,12 @@ class SettingsWidget(QWidget):
         return super().eventFilter(watched, event)
 
     def _add_rows(self) -> None:
-        self._add_choice("model", "Deformation", "What kind of map is fitted after the linear one.")
-        self._add_choice("linear", "Linear model", "The richest linear map that is fitted before the flow.")
+        self._add_choice(
+            "model", "Deformation", "What kind of map is fitted: after the linear one, or alone."
+        )
+        self._add_choice("linear", "Linear model", "The richest linear map fitted before the flow.")
         self._add_choice("mirror", "Mirror", "Whether the linear map may turn left into right.")
-        self._add_choice("overlap", "Shown are", "Whether the border of an image cuts a shape off.")
+        self._add_choice("overlap", "Images show", "Whether the border of an image cuts a shape off.")
         self._add_fidelity("linear_fidelity", "Linear fidelity", "What the linear stage descends.")
         self._add_stage("measures")
         self._add_fidelity("measures.fidelity", "Fidelity", "What the arrows and the global stage descend.")
@@ -129,16 +132,16 @@ class SettingsWidget(QWidget):
         )
         self._add_numbers(
             "momenta.widths",
-            "Widths",
+            "Widths of velocities",
             "Of the Gaussians that velocities are sums of, in radii of the fixed shape: the widest first.",
         )
         self._add_numbers(
             "momenta.regularity",
-            "Regularity",
+            "Energy weight",
             "Weight of the energy of velocities, the squared length of the way, beside the fidelity.",
         )
         self._add_whole(
-            "momenta.max_steps", "Steps", "At most, at each level of this deformation.", (1, 1000)
+            "momenta.max_steps", "Steps of momenta", "At most, at each level of this deformation.", (1, 1000)
         )
         self._add_stage("voxels")
         self._add_numbers(
@@ -155,7 +158,7 @@ class SettingsWidget(QWidget):
             "Between the nodes of the finest lattice, in mm: smaller is finer and slower. auto: as the "
             "preset says, in voxels of the fixed volume.",
         )
-        self._add_whole("max_steps", "Steps", "At most, at each level.", (1, 1000))
+        self._add_whole("max_steps", "Steps per level", "At most.", (1, 1000))
         self._add_weights()
         self._add_numbers(
             "landmark_weight",
@@ -231,7 +234,15 @@ class SettingsWidget(QWidget):
         self, place: str, title: str, tip: str, write: Callable[[Any], str], read: Callable[[str], object]
     ) -> QLineEdit:
         line = QLineEdit()
-        line.editingFinished.connect(lambda: self._put_text(place, read, line.text()))
+
+        def put() -> None:
+            # Fewer digits are written than a value may have: what nobody edited stays as it is.
+            if line.text() != write(self.form.value(place)):
+                with telling():
+                    self._put(place, read(line.text()))
+            self.refresh()
+
+        line.editingFinished.connect(put)
         self._add(_Row(place, line, tip, lambda value: line.setText(write(value))), title)
         return line
 
@@ -256,11 +267,6 @@ class SettingsWidget(QWidget):
             self.form.switch(stage, on=on)
         self.refresh()
         self.changed.emit(stage)
-
-    def _put_text(self, place: str, read: Callable[[str], object], text: str) -> None:
-        with telling():
-            self._put(place, read(text))
-        self.refresh()
 
     def _put(self, place: str, value: object) -> None:
         if self._showing or value == self.form.value(place):

@@ -17,7 +17,6 @@ from napari_shapereg.plugin.live_view import Run
 from napari_shapereg.plugin.pairs import read_pair
 from napari_shapereg.plugin.path_layer import MOST_FACES, path_layer, shape_path
 from napari_shapereg.plugin.scene import shape_of
-from napari_shapereg.quality import target_registration_error
 from napari_shapereg.registration.shapes import shared_labels
 from napari_shapereg.transforms import affine_transform, resample_labels
 
@@ -171,10 +170,8 @@ def remarks_on(result: RegistrationResult) -> str:
             "Mirrored: left became right, as of a left knee on a right one. "
             "Choose Mirror: Never in the settings to forbid it."
         )
-    if result.landmarks is not None:
-        moving, fixed = result.landmarks
-        errors = target_registration_error(result.transform, fixed, moving)
-        remarks.append(told(errors, fitted=result.settings.landmark_weight > 0))
+    if result.landmark_errors:
+        remarks.append(told(result.landmark_errors, fitted=result.settings.landmark_weight > 0))
     return "\n".join(remarks)
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+from contextlib import nullcontext
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from filelock import FileLock
 from torch.nn.functional import pad
 
 from napari_shapereg.errors import EngineError, MissingExtraError
@@ -28,6 +31,7 @@ from napari_shapereg.reductions.kernels import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from torch import Tensor
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 # pykeops carries no types.
 _Reduction: TypeAlias = Any
+_Variant: TypeAlias = tuple[_Reduction, torch.dtype, str]
+
+_compiled: set[_Variant] = set()
 
 # Formulas in KeOps' language. Rsqrt(0) is 0 there, so coincident points have no gradient, and s * Rsqrt(s) is
 # the distance even at s = 0. The scalar before each vector is evaluated once for value and gradient.
@@ -147,14 +154,23 @@ class KeopsEngine:
             inputs.append(column.contiguous())
         backend = "CPU" if x.device.type == "cpu" else "GPU"
         self._check_backend(backend)
+        variant = (reduction, x.dtype, backend)
         try:
-            result: Tensor = reduction(*inputs, backend=backend)
+            with self._alone(variant):
+                result: Tensor = reduction(*inputs, backend=backend)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             raise EngineError(
                 f"KeOps could not compile or run a formula on {x.device} ({error}); see what "
                 f"`python -c 'import pykeops; pykeops.check_health()'` says, or choose {_OTHER_ENGINES}."
             ) from error
+        _compiled.add(variant)
         return result
+
+    def _alone(self, variant: _Variant) -> AbstractContextManager[object]:
+        """Keep other processes from what may compile: one would load the half-written library of another."""
+        if variant in _compiled:
+            return nullcontext()
+        return FileLock(Path(self._pykeops.get_build_folder()) / "napari-shapereg.lock")
 
     def _check_backend(self, backend: str) -> None:
         if backend == "CPU" and self._pykeops.config.pykeops_base.get_cxx_compiler() is None:

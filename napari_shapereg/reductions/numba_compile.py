@@ -59,9 +59,8 @@ def _date_by_all_sources(dispatcher: Code) -> None:
     """
     file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if file is not None:
-        sources = sorted(Path(__file__).parent.glob("numba_*.py")) + sorted(
-            Path(__file__).parent.glob("tree_*.py")
-        )
+        folder = Path(__file__).parent
+        sources = sorted([*folder.glob("numba_*.py"), *folder.glob("tree_*.py")])
         stamps = tuple((source.name, source.stat().st_mtime_ns) for source in sources)
         file._source_stamp = (file._source_stamp, stamps)  # noqa: SLF001
 

@@ -104,6 +104,13 @@ def approximate_engine(name: str | Engine, x: Tensor, y: Tensor) -> Engine | Non
     return approximate(x, y) if approximate else None
 
 
+def exact_engine(name: str | Engine, device: torch.device | str) -> Engine:
+    """Return an engine (see `get_engine`), or the exact one to which an approximate one leaves small sums."""
+    engine = get_engine(name, device)
+    exact: Engine = getattr(engine, "exact", engine)
+    return exact
+
+
 def resolve_device(name: str | torch.device) -> torch.device:
     """Return the torch device that a setting names.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _lent: ContextVar[int | None] = ContextVar("_lent", default=None)
+_lock = Lock()
+_lenders: list[int] = []
+"""Of the blocks that run now, in all threads: how many threads torch had before the first of them."""
 
 
 def loop_threads() -> int:
@@ -24,15 +28,22 @@ def loops_before_torch() -> Iterator[None]:
     """Lend torch's threads to the compiled loops, and leave torch the one that calls it.
 
     After each operation torch's other threads keep their cores for milliseconds, waiting for the next one,
-    and every operation waits for all of them. Between compiled loops on the same cores, torch with one
-    thread is faster: a registration takes half the time with it, a third where the machine has other work.
-    Results do not depend on it.
+    and every operation waits for all of them. Between compiled loops on the same cores torch is faster with
+    one thread, and much faster where the machine has other work. Results do not depend on it.
     """
-    threads = torch.get_num_threads()
-    token = _lent.set(loop_threads())
+    if _lent.get():
+        yield
+        return
+    with _lock:
+        # A new thread of Python begins with the number that any other one has set last.
+        threads = _lenders[0] if _lenders else torch.get_num_threads()
+        _lenders.append(threads)
+    token = _lent.set(threads)
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         _lent.reset(token)
+        with _lock:
+            _lenders.pop()

@@ -46,7 +46,7 @@ class TreeEngine:
     ----------
     precision
         Relative error in L2, at most, of the values over all points and of the gradients over all points,
-        for each term of a `SumKernel`. It is measured on a sample and held to half of this there.
+        for each term of a `SumKernel`. It is measured on a sample, and held there to this over 1.4.
     threads
         See `NumbaEngine`; the results do not depend on it.
 
@@ -62,12 +62,12 @@ class TreeEngine:
         if not 0 < precision < 1:
             raise InputError(f"precision is {precision!r}; give a relative error between 0 and 1, say 1e-3.")
         self.precision = precision
-        self._exact = NumbaEngine(threads)
+        self.exact = NumbaEngine(threads)
 
     @property
     def threads(self) -> int:
         """How many threads share the next call."""
-        return self._exact.threads
+        return self.exact.threads
 
     def __eq__(self, other: object) -> bool:
         """Compare precisions: engines of one precision give the same sums."""
@@ -79,12 +79,12 @@ class TreeEngine:
 
     def approximate(self, x: Tensor, y: Tensor) -> TreeEngine | None:
         """Return an engine that sums kernels by a tree or not at all; None where a tree is never built."""
-        return _TreeAlone(self.precision, self._exact.threads) if _may_pay(x, y) else None
+        return _TreeAlone(self.precision, self.exact.threads) if _may_pay(x, y) else None
 
     def kernel_sum(self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
         """Return (N,): sum_j k(x_i, y_j) b_j."""
         if not _may_pay(x, y):
-            return self._exact.kernel_sum(kernel, x, y, b)
+            return self.exact.kernel_sum(kernel, x, y, b)
         values, _ = self._sum(kernel, x, y, b, with_slopes=False)
         return tensor(values, x)
 
@@ -93,29 +93,29 @@ class TreeEngine:
     ) -> tuple[Tensor, Tensor]:
         """Return `kernel_sum` (N,) and its gradient in x_i (N, D)."""
         if not _may_pay(x, y):
-            return self._exact.kernel_sum_and_gradient(kernel, x, y, b)
+            return self.exact.kernel_sum_and_gradient(kernel, x, y, b)
         values, gradient = self._sum(kernel, x, y, b, with_slopes=True)
         return tensor(values, x), tensor(gradient[:, : x.shape[1]], x)
 
     def softmin(self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor) -> Tensor:
         """Return (N,): -epsilon log sum_j exp(h_j - C(x_i, y_j) / epsilon), exact."""
-        return self._exact.softmin(epsilon, p, x, y, h)
+        return self.exact.softmin(epsilon, p, x, y, h)
 
     def softmin_and_gradient(
         self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return `softmin` (N,) and its gradient in x_i (N, D), exact."""
-        return self._exact.softmin_and_gradient(epsilon, p, x, y, h)
+        return self.exact.softmin_and_gradient(epsilon, p, x, y, h)
 
     def plan_sum_and_gradient(
         self, epsilon: float, p: int, x: Tensor, y: Tensor, f: Tensor, h: Tensor, w: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return sum_i w_i pi_ij (M,) and sum_i w_i pi_ij grad_y C(x_i, y_j) (M, D), at y_j, exact."""
-        return self._exact.plan_sum_and_gradient(epsilon, p, x, y, f, h, w)
+        return self.exact.plan_sum_and_gradient(epsilon, p, x, y, f, h, w)
 
     def nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N,) int64, the index in `y` of a point nearest to x_i, and (N,) its distance in mm."""
-        return self._exact.nearest(x, y)
+        return self.exact.nearest(x, y)
 
     def _sum(
         self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor, *, with_slopes: bool
@@ -130,11 +130,13 @@ class TreeEngine:
         for weight, elementary in kernel.terms():
             units = kernel_units(elementary, frame)
             scale = units.scale * frame.radius
+            here = targets.scaled(scale)
+            there = here if same else sources.cells.scaled(scale)
             problem = TreeProblem(
                 Loop(units.profile, LIMITS[x.dtype]),
                 variation(elementary, units.scale, self.precision),
-                targets.scaled(scale),
-                sources._replace(cells=sources.cells.scaled(scale)),
+                here,
+                sources._replace(cells=there),
                 same,
                 self.threads,
             )
@@ -158,9 +160,9 @@ class TreeEngine:
         gradient: Array | None,
     ) -> None:
         if gradient is None:
-            values += weight * self._exact.kernel_sum(kernel, *arguments).numpy()
+            values += weight * self.exact.kernel_sum(kernel, *arguments).numpy()
             return
-        part, slopes = self._exact.kernel_sum_and_gradient(kernel, *arguments)
+        part, slopes = self.exact.kernel_sum_and_gradient(kernel, *arguments)
         values += weight * part.numpy()
         gradient[:, : slopes.shape[1]] += weight * slopes.numpy()
 

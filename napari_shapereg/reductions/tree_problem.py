@@ -24,7 +24,7 @@ SAMPLED_LEAVES = 64
 SAMPLED_POINTS = 4
 """Of each of these leaves."""
 MARGIN = 1.4
-"""Of the precision over the error on the sample: what 256 points may miss (a fifth, at most, was seen)."""
+"""Of the precision over the error on the sample: what 256 points may miss."""
 TRIALS = 6
 CLOSE, AIM = 0.5, 0.75
 """Of what is allowed: an error above the first is not worth another trial, the second is aimed at."""
@@ -102,8 +102,8 @@ class TreeProblem(NamedTuple):
             sums = self.sums(tried, leaves, with_slopes=with_slopes)
             error = max(_error(part, rows, exact) for part, exact in zip(sums, truth, strict=True))
             share = MARGIN * error / precision
-            growth = (AIM / min(max(share, 1e-3), 1e3)) ** (1 / _ORDER)
-            if share > 1:
+            growth = (AIM / min(max(1e-3, share), 1e3)) ** (1 / _ORDER)
+            if not share <= 1:
                 too_wide = angle
                 angle = math.sqrt(angle * found.angle) if found else angle * growth
                 continue
@@ -166,6 +166,8 @@ def _error(sums: Array | None, rows: Array, truth: Array | None) -> float:
     if sums is None or truth is None:
         return 0.0
     error, size = np.linalg.norm(sums[rows] - truth), np.linalg.norm(truth)
+    if not math.isfinite(error + size):
+        return math.inf
     if size > 0:
         return float(error / size)
     return math.inf if error > 0 else 0.0

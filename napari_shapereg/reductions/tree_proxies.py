@@ -8,8 +8,8 @@ Read the other way round, the polynomials carry what was summed at the nodes of 
 points.
 
 The nodes are the 26 of a cube's surface of 3 x 3 x 3, its faces' centres drawn in: then they determine all
-cubics, and the quartics but x^4 and x^3 y. Measured on |x - y| their error is two thirds of that of the full
-grid of 27 and a quarter of that of the 20 nodes that determine cubics alone; a grid of 64 has a fifth of it.
+cubics, and the quartics but x^4 and x^3 y: more than the 20 nodes that determine cubics alone, and one node
+less than the full grid of 27, whose centre sees least of what happens at the surface.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari_shapereg.reductions.numba_compile import Array
     from napari_shapereg.reductions.tree_cells import Cells
 
-# Where the nodes lie in the cube [-1, 1]^3, for centres of faces, middles of edges and corners: of those
-# tried, those of the least error over cubes, planes and lines.
+# Where the nodes lie in the cube [-1, 1]^3, for centres of faces, middles of edges and corners: inside of its
+# border, like Chebyshev's.
 _PLACES = {1: 0.6, 2: 0.9, 3: 0.8}
 PADDED = 32
 """Nodes of a cell, up to whole vectors: what is beyond their number has no weight."""

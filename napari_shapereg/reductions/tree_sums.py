@@ -133,7 +133,7 @@ def _add_proxies(
 @merged
 def _copy(given: Array, place: Array) -> None:
     """Copy as much as the largest leaf, in whole vectors: the excess is written over or has no weight."""
-    # A loop, not slices: an assignment of slices takes numba three seconds to compile.
+    # A loop, not slices: assignments of slices are slow to compile.
     for j in range(LEAF):
         place[j] = given[j]
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_shapereg.deformations import AffineMap
 from napari_shapereg.measures import Measure
 from napari_shapereg.registration.shapes import Shapes
+from napari_shapereg.registration.voxel_level import Fractions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_shapereg.deformations import AffineMap, Lattice
+    from napari_shapereg.deformations import Lattice
     from napari_shapereg.volumes import ImageGrid
 
 
@@ -44,6 +46,19 @@ def cropped_shapes(
         {k: _cropped(measure, affine, fixed) for k, measure in shapes.sources.items()},
         {k: _cropped(measure, back, moving) for k, measure in shapes.targets.items()},
         shapes.pairs,
+    )
+
+
+def cropped_fractions(
+    fractions: Fractions, back: AffineMap, moving: ImageGrid, fixed: ImageGrid, lattice: Lattice
+) -> Fractions:
+    """Empty the cells of a lattice that the other image does not show; see `cropped_shapes`."""
+    like = next(iter(fractions.fixed.values()))
+    in_fixed = view(fixed, AffineMap.identity(), lattice, like)
+    in_moving = view(moving, back, lattice, like)
+    return Fractions(
+        {label: image * in_fixed for label, image in fractions.moving.items()},
+        {label: image * in_moving for label, image in fractions.fixed.items()},
     )
 
 

@@ -14,7 +14,7 @@ from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
 from napari_shapereg.registration.cancellation import Cancelled, stopping_when
-from napari_shapereg.registration.common_view import cropped_shapes, view
+from napari_shapereg.registration.common_view import cropped_fractions, cropped_shapes
 from napari_shapereg.registration.initial import initial_map
 from napari_shapereg.registration.landmark_level import PAIRS
 from napari_shapereg.registration.landmarks import checked_landmarks, with_pairs
@@ -322,14 +322,14 @@ class Registration:
                     level=level,
                     iteration=len(self._history) + 1,
                     objective=step.cost,
-                    fidelity=step.fidelity,
-                    energy=step.energy,
-                    points=step.points,
-                    arrows={label: step.points[label] - before[label] for label in self.labels},
+                    fidelity=step.parts.fidelity,
+                    energy=step.parts.energy,
+                    points=step.parts.points,
+                    arrows={label: step.parts.points[label] - before[label] for label in self.labels},
                     seconds=time.perf_counter() - self._began,
                     progress=min(1.0, LINEAR_SHARE + (1 - LINEAR_SHARE) * done),
                 )
-                before = dict(step.points)
+                before = dict(step.parts.points)
                 if number == settings.momenta.max_steps and not step.last:
                     self._status = Status.MAX_STEPS
 
@@ -347,17 +347,9 @@ class Registration:
                 {k: label_fractions(self.fixed, k, still, lattice, self.device) for k in self.labels},
             )
             if settings.overlap == "partial":
-                fractions = self._seen_by_both(fractions, lattice)
+                grids = self.moving.grid, self.fixed.grid
+                fractions = cropped_fractions(fractions, self._back, *grids, lattice)
             yield from voxel_levels(fractions, framed, lattice, lengths, settings, settings.voxels)
-
-    def _seen_by_both(self, fractions: Fractions, lattice: Lattice) -> Fractions:
-        like = next(iter(fractions.fixed.values()))
-        in_fixed = view(self.fixed.grid, AffineMap.identity(), lattice, like)
-        in_moving = view(self.moving.grid, self._back, lattice, like)
-        return Fractions(
-            {label: image * in_fixed for label, image in fractions.moving.items()},
-            {label: image * in_moving for label, image in fractions.fixed.items()},
-        )
 
     def _descend(
         self, planned: PlannedLevel, points: dict[int, Tensor], done: float, share: float

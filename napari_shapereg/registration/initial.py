@@ -84,15 +84,16 @@ class InitialMap:
     def carry(self, points: Tensor) -> Carried:
         """Return where T₀⁻¹ carries points of the moving space, (N, 3), LPS mm."""
         places = points.double().cpu().numpy()
+        carried = torch.from_numpy(self._back(places)).to(points.device)
+        if self.is_linear:
+            jacobian = torch.from_numpy(self.linear.matrix).to(points.device)
+            return Carried(carried, jacobian.expand(len(places), 3, 3))
         # Central differences of half a voxel, below which a field says nothing.
         half = 0.25 * min(self.moving.grid.spacing)
         columns = [
             (self._back(places + step) - self._back(places - step)) / (2 * half) for step in half * np.eye(3)
         ]
-        return Carried(
-            torch.from_numpy(self._back(places)).to(points.device),
-            torch.from_numpy(np.stack(columns, axis=2)).to(points.device),
-        )
+        return Carried(carried, torch.from_numpy(np.stack(columns, axis=2)).to(points.device))
 
     def carry_measure(self, measure: Measure) -> Measure:
         """Return a measure of the moving shape as T₀⁻¹ carries it: volumes and areas grow with it."""

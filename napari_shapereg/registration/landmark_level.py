@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic
 
+from torch.nn import functional
+
 from napari_shapereg.deformations.fields import splat
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.registration.level import Level, PositionT
@@ -61,8 +63,7 @@ class LandmarkLevel(Generic[PositionT]):
     def direction(self, position: PositionT) -> Tensor:
         """Return both directions, blended; see `Level`."""
         lattice, moved = self.flow.lattice, position.points[PAIRS]
-        values = (moved - self.pairs.fixed).new_ones(len(moved), 4)
-        values[:, :3] = moved - self.pairs.fixed
+        values = functional.pad(moved - self.pairs.fixed, (0, 1), value=1.0)
         width = max(WIDTH * self.pairs.length, WIDTH_IN_PITCHES * lattice.pitch)
         spread = smooth(splat(values, moved, lattice), width, lattice.pitch)
         home = spread[:3] / spread[3].amax().clamp_min(1e-30)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_shapereg.deformations import Deformation
+    from napari_shapereg.deformations import GeodesicShooting, StationaryVelocity
     from napari_shapereg.fidelities import Fidelity
     from napari_shapereg.registration.settings import RegistrationSettings
     from napari_shapereg.registration.shapes import Shapes
@@ -29,14 +29,20 @@ NORMAL_STEP = 0.01
 """Half the distance, in radii, over which the turn of a surface is measured."""
 
 
-class MomentumStep(NamedTuple):
-    """One step: the parameters, the moving points carried, and the parts of the cost."""
+class Parts(NamedTuple):
+    """What a cost consists of: the moving points carried, their fidelity, and energy(φ) / r²."""
 
-    parameters: Tensor
     points: Mapping[int, Tensor]
-    cost: float
     fidelity: float
     energy: float
+
+
+class MomentumStep(NamedTuple):
+    """One step: the parameters, their cost and its parts, and whether it is the last one."""
+
+    parameters: Tensor
+    cost: float
+    parts: Parts
     last: bool
 
 
@@ -48,7 +54,7 @@ class MomentumObjective:
 
     Parameters
     ----------
-    model : Deformation
+    model : GeodesicShooting or StationaryVelocity
         φ, parameters to maps of LPS mm.
     shapes : Shapes
         Both shapes, linearly aligned, LPS mm.
@@ -64,7 +70,7 @@ class MomentumObjective:
         Of the landmark term; see `PointPairs.unit`.
     """
 
-    model: Deformation
+    model: GeodesicShooting | StationaryVelocity
     shapes: Shapes
     loss: Fidelity
     radius: float
@@ -72,43 +78,50 @@ class MomentumObjective:
     scale: float
     unit: float = 0.0
 
-    def __call__(self, parameters: Tensor) -> Tensor:
-        """Return the cost, 0-d, differentiable."""
-        return self.fidelity(parameters) / self.scale + self.regularity * self.energy(parameters)
+    def __call__(self, parameters: Tensor) -> tuple[Tensor, Parts]:
+        """Return the cost, 0-d, differentiable, and its parts."""
+        moved, landmarks, energy = self._carried(parameters)
+        fidelity = self._fidelity(moved, landmarks)
+        points = {label: measure.points.detach() for label, measure in moved.items()}
+        parts = Parts(points, float(fidelity.detach()), float(energy.detach()))
+        return fidelity / self.scale + self.regularity * energy, parts
 
-    def energy(self, parameters: Tensor) -> Tensor:
-        """Return energy(φ) / r², 0-d."""
-        return self.model.energy(parameters) / self.radius**2
-
-    def fidelity(self, parameters: Tensor) -> Tensor:
+    def _fidelity(self, moved: Mapping[int, Measure], landmarks: Tensor) -> Tensor:
         """Return Σ_l share_l d(φ(α_l), β_l), and the landmark term if there are any, 0-d, differentiable."""
-        moved, landmarks = self.carried(parameters)
         shapes = self.shapes
         values = [share * self.loss(moved[k], shapes.targets[k]) for k, share in shapes.weights.items()]
         if shapes.pairs:
             values.append(self.unit * shapes.pairs.share(landmarks))
         return torch.stack(values).sum()
 
-    def carried(self, parameters: Tensor) -> tuple[dict[int, Measure], Tensor]:
-        """Carry the moving shape, whose weights stay and whose normals turn, and the landmarks, if any."""
+    def _carried(self, parameters: Tensor) -> tuple[dict[int, Measure], Tensor, Tensor]:
+        """Carry the moving shape, whose weights stay and whose normals turn, and the landmarks, if any.
+
+        The last that is returned is energy(φ) / r².
+        """
         sources, pairs = self.shapes.sources, self.shapes.pairs
         clouds = [_with_neighbours(measure, NORMAL_STEP * self.radius) for measure in sources.values()]
         clouds.append(pairs.moving if pairs else clouds[0][:0])
-        carried = self.model.flow(parameters, torch.cat(clouds))
+        carried, energy = self.model.flow_and_energy(parameters, torch.cat(clouds))
         *moved, landmarks = torch.split(carried, [len(cloud) for cloud in clouds])
         pieces = zip(sources.items(), moved, strict=True)
-        return {label: _from_neighbours(measure, cloud) for (label, measure), cloud in pieces}, landmarks
+        measures = {label: _from_neighbours(measure, cloud) for (label, measure), cloud in pieces}
+        return measures, landmarks, energy / self.radius**2
 
 
 def scaled_objective(
-    model: Deformation, shapes: Shapes, loss: Fidelity, radius: float, settings: RegistrationSettings
+    model: GeodesicShooting | StationaryVelocity,
+    shapes: Shapes,
+    loss: Fidelity,
+    radius: float,
+    settings: RegistrationSettings,
 ) -> MomentumObjective:
     """Return the objective whose fidelity is 1 where the map is the identity."""
     unit = shapes.pairs.unit(shapes, loss) if shapes.pairs else 0.0
     plain = MomentumObjective(model, shapes, loss, radius, settings.momenta.regularity, 1.0, unit)
     with torch.no_grad():
-        start = float(plain.fidelity(model.identity().to(next(iter(shapes.targets.values())).device)))
-    return replace(plain, scale=max(start, 1e-30))
+        _, start = plain(model.identity().to(next(iter(shapes.targets.values())).device))
+    return replace(plain, scale=max(start.fidelity, 1e-30))
 
 
 def momentum_steps(
@@ -126,16 +139,11 @@ def momentum_steps(
     costs: list[float] = []
     run = descended(objective, start, FIRST_STEP * objective.radius)
     for reached in itertools.islice(run, settings.momenta.max_steps):
-        with torch.no_grad():
-            moved, _ = objective.carried(reached.parameters)
-            energy = float(objective.energy(reached.parameters))
-        fidelity = (reached.cost - objective.regularity * energy) * objective.scale
         costs.append(reached.cost)
         last = len(costs) > PATIENCE and costs[-1] > costs[-1 - PATIENCE] * (
             1 - PATIENCE * settings.tolerance
         )
-        points = {label: measure.points for label, measure in moved.items()}
-        yield MomentumStep(reached.parameters, points, reached.cost, fidelity, energy, last)
+        yield MomentumStep(reached.parameters, reached.cost, reached.parts, last)
         if last:
             return
 

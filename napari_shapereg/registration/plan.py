@@ -7,18 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from napari_shapereg.deformations import AffineMap, Lattice, LatticeFlow
 from napari_shapereg.deformations.fields import refine
-from napari_shapereg.deformations.linear import turned
-from napari_shapereg.deformations.normals import turned_normals
 from napari_shapereg.fidelities.named import BLURRED, named_fidelity
 from napari_shapereg.measures import Measure
 from napari_shapereg.registration.far_field import far_field
 from napari_shapereg.registration.landmark_level import beside, misplaced_images
 from napari_shapereg.registration.measure_level import MeasureLevel
-from napari_shapereg.registration.shapes import Shapes
+from napari_shapereg.registration.shapes import Shapes, carried
 from napari_shapereg.registration.voxel_level import Fractions, VoxelLevel
 
 if TYPE_CHECKING:
@@ -188,26 +185,20 @@ def _far_fields(fractions: Fractions, factor: int, slope: float, lattice: Lattic
 
 def in_frame(shapes: Shapes, affine: AffineMap, lattice: Lattice) -> Shapes:
     """Return the shapes in the frame of a lattice, the moving one carried by the linear map."""
-    carried = partial(_framed, affine=affine, lattice=lattice)
+    moved = partial(_framed, affine=affine, lattice=lattice)
     resting = partial(_framed, affine=AffineMap.identity(), lattice=lattice)
     return Shapes(
         shapes.weights,
-        {label: carried(measure) for label, measure in shapes.sources.items()},
+        {label: moved(measure) for label, measure in shapes.sources.items()},
         {label: resting(measure) for label, measure in shapes.targets.items()},
-        shapes.pairs and shapes.pairs.mapped(carried, resting),
+        shapes.pairs and shapes.pairs.mapped(moved, resting),
     )
 
 
 def _framed(measure: Measure, affine: AffineMap, lattice: Lattice) -> Measure:
-    matrix, translation = (
-        torch.as_tensor(values, device=measure.device) for values in (affine.matrix, affine.translation)
-    )
-    points = lattice.to_frame(turned(measure.points.double(), matrix) + translation).to(measure.dtype)
-    if measure.normals is None:
-        return Measure(points, measure.weights)
-    normals = measure.normals.double()
-    pulled = turned_normals(normals, turned(normals, torch.linalg.inv(matrix).T))
-    return Measure(points, measure.weights, lattice.turn_to_frame(pulled).to(measure.dtype))
+    points, normals = carried(measure, affine)
+    framed = None if normals is None else lattice.turn_to_frame(normals).to(measure.dtype)
+    return Measure(lattice.to_frame(points).to(measure.dtype), measure.weights, framed)
 
 
 def _points(measure: Measure) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import torch
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    Objective = Callable[[Tensor], Tensor]
+    History = deque[tuple[Tensor, Tensor, float]]
 
 MEMORY = 8
 SUFFICIENT = 1e-4
@@ -26,24 +26,30 @@ LONGEST = 50.0
 """Largest entry of any step, in first steps: along a flat valley the model of the cost promises too much."""
 
 
-class Descended(NamedTuple):
-    """Parameters, their cost, and its gradient."""
+Parts = TypeVar("Parts")
+
+
+class Descended(NamedTuple, Generic[Parts]):
+    """Parameters, their cost, what else was found out with it, and its gradient."""
 
     parameters: Tensor
     cost: float
+    parts: Parts
     slope: Tensor
 
 
-def descended(objective: Objective, parameters: Tensor, first_step: float) -> Iterator[Descended]:
+def descended(
+    objective: Callable[[Tensor], tuple[Tensor, Parts]], parameters: Tensor, first_step: float
+) -> Iterator[Descended[Parts]]:
     """Lower a function step by step (Liu and Nocedal, "On the limited memory BFGS method", 1989).
 
     Each step goes along the quasi-Newton direction, halved until the cost falls. (SciPy's and torch's own
-    cannot be left between two steps, and the latter takes seconds to import.)
+    cannot be left between two steps.)
 
     Parameters
     ----------
     objective : callable
-        Parameters to a 0-d cost, differentiable.
+        Parameters to a 0-d cost, differentiable, and to whatever else is to be known of a step.
     parameters : Tensor
         Where to start.
     first_step : float
@@ -56,7 +62,7 @@ def descended(objective: Objective, parameters: Tensor, first_step: float) -> It
         number, it is yielded as it is, and is the last.
     """
     here = _evaluated(objective, parameters)
-    history: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
+    history: History = deque(maxlen=MEMORY)
     while True:
         direction = _direction(here.slope, history, first_step)
         promised = _inner(direction, here.slope)
@@ -71,39 +77,40 @@ def descended(objective: Objective, parameters: Tensor, first_step: float) -> It
                 break
             length /= 2
         else:
-            if math.isnan(there.cost):
+            if not math.isfinite(there.cost):
                 yield there
             return
         yield there
         move, bend = there.parameters - here.parameters, there.slope - here.slope
-        if _inner(move, bend) > 0:
-            history.append((move, bend))
+        curvature = _inner(move, bend)
+        if curvature > 0:
+            history.append((move, bend, curvature))
         here = there
 
 
-def _evaluated(objective: Objective, parameters: Tensor) -> Descended:
+def _evaluated(objective: Callable[[Tensor], tuple[Tensor, Parts]], parameters: Tensor) -> Descended[Parts]:
     checkpoint()
     leaf = parameters.detach().requires_grad_()
     with torch.enable_grad():
-        cost = objective(leaf)
+        cost, parts = objective(leaf)
         (slope,) = torch.autograd.grad(cost, leaf)
-    return Descended(leaf.detach(), float(cost.detach()), slope)
+    return Descended(leaf.detach(), float(cost.detach()), parts, slope)
 
 
-def _direction(slope: Tensor, history: deque[tuple[Tensor, Tensor]], first_step: float) -> Tensor:
+def _direction(slope: Tensor, history: History, first_step: float) -> Tensor:
     """Apply the inverse Hessian of the history to the slope, by two loops, and turn round."""
     if not history:
         return slope * (-first_step / slope.abs().amax().clamp_min(1e-30))
     direction = slope
     shares = []
-    for move, bend in reversed(history):
-        share = _inner(move, direction) / _inner(move, bend)
+    for move, bend, curvature in reversed(history):
+        share = _inner(move, direction) / curvature
         direction = direction - share * bend
         shares.append(share)
-    move, bend = history[-1]
-    direction = direction * (_inner(move, bend) / _inner(bend, bend))
-    for (move, bend), share in zip(history, reversed(shares), strict=True):
-        direction = direction + move * (share - _inner(bend, direction) / _inner(move, bend))
+    _, bend, curvature = history[-1]
+    direction = direction * (curvature / _inner(bend, bend))
+    for (move, bend, curvature), share in zip(history, reversed(shares), strict=True):
+        direction = direction + move * (share - _inner(bend, direction) / curvature)
     return -direction
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_shapereg.deformations import AffineMap, Lattice
-    from napari_shapereg.quality import Metrics
+    from napari_shapereg.quality import LandmarkErrors, Metrics
     from napari_shapereg.registration.initial import InitialMap
     from napari_shapereg.registration.momentum_plan import Momenta
     from napari_shapereg.registration.state import RegistrationState, Status
@@ -105,13 +105,17 @@ class RegistrationResult(RegisteredPair):
         return [displacement_transform(lattice.vectors_to_physical(moves), lattice.grid)]
 
     @cached_property
-    def measured(self) -> Metrics:
-        """See `RegisteredPair`; with the errors of landmarks that the run had, whatever they weighed."""
-        measured = super().measured
+    def landmark_errors(self) -> LandmarkErrors | None:
+        """Of the landmarks that the run had, whatever they weighed."""
         if self.landmarks is None:
-            return measured
+            return None
         moving, fixed = self.landmarks
-        return replace(measured, landmarks=target_registration_error(self.transform, fixed, moving))
+        return target_registration_error(self.transform, fixed, moving)
+
+    @cached_property
+    def measured(self) -> Metrics:
+        """See `RegisteredPair`; with `landmark_errors`."""
+        return replace(super().measured, landmarks=self.landmark_errors)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

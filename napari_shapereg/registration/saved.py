@@ -126,6 +126,7 @@ def read_result(
         try:
             sources = {name: recorded["provenance"][name] for name in ("moving", "fixed")}
             labels = tuple(int(label) for label in recorded["labels"])
+            _ = recorded["affine"]["matrix"], recorded["affine"]["translation"]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"this is not what a registration writes ({error!r} is missing or odd)"

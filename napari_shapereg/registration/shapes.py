@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from napari_shapereg.deformations.linear import turned
+from napari_shapereg.deformations.normals import turned_normals
 from napari_shapereg.errors import InputError
 from napari_shapereg.measures import Measure, coarsen, measure_from_labels
 from napari_shapereg.registration.cancellation import checkpoint
@@ -14,6 +16,9 @@ from napari_shapereg.registration.cancellation import checkpoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import Tensor
+
+    from napari_shapereg.deformations import AffineMap
     from napari_shapereg.registration.initial import InitialMap
     from napari_shapereg.registration.landmarks import PointPairs
     from napari_shapereg.registration.settings import RegistrationSettings
@@ -54,6 +59,18 @@ class Shapes:
             {label: _merged(measure, points) for label, measure in self.targets.items()},
             self.pairs,
         )
+
+
+def carried(measure: Measure, affine: AffineMap) -> tuple[Tensor, Tensor | None]:
+    """Return the points of a measure after a linear map, and its normals if it has any: (N, 3) float64."""
+    matrix, translation = (
+        torch.as_tensor(values, device=measure.device) for values in (affine.matrix, affine.translation)
+    )
+    points = turned(measure.points.double(), matrix) + translation
+    if measure.normals is None:
+        return points, None
+    normals = measure.normals.double()
+    return points, turned_normals(normals, turned(normals, torch.linalg.inv(matrix).T))
 
 
 def shared_labels(moving: LabelVolume, fixed: LabelVolume, settings: RegistrationSettings) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
-from napari_shapereg.deformations.fields import boundary_pull, laplacian, splat, warp
+from napari_shapereg.deformations.fields import boundary_pull, splat, warp
 from napari_shapereg.deformations.linear import turned
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.measures import measure_from_labels
@@ -103,11 +103,12 @@ class VoxelLevel:
             far = self.far[label]
             fidelity += share * float((difference[0] * (near / 2 + far)).sum())
             boundary_pull(warped[0], near + far, share, pull, curvature)
+        roughness, gradient = self.flow.energy_and_gradient(displacement)
         if self.regularity > 0:
-            pull.add_(laplacian(displacement), alpha=self.regularity / pitch)
+            pull.sub_(gradient, alpha=self.regularity / pitch**2)
             curvature += self.regularity * LAPLACIAN_DIAGONAL
         fidelity *= pitch**3
-        energy = float(self.flow.energy(displacement))
+        energy = float(roughness)
         cost = fidelity + self.regularity * energy
         return VoxelPosition(displacement, points, fidelity, energy, cost, pull, curvature)
 

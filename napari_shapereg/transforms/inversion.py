@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
 
 MOST_NODES = 1_000_000
-"""A finer grid is binned: inverting takes about 4 microseconds a node and step."""
+"""A finer grid is binned: inverting visits every node at every step."""
 _STEPS = 50
 _MEAN_ERROR, _LARGEST_ERROR = 1e-4, 1e-3
 """Of the inverse, in voxels, at which ITK's iteration ends."""

@@ -1,8 +1,7 @@
 """ITK's transforms from their type and numbers, as its files hold them.
 
-ITK reads its own files, too, but hangs, crashes or allocates what a damaged size promises: about one in fifty
-HDF5 files with a few damaged bytes, and one in a thousand others. So the files are read in Python, and only
-numbers that were counted reach SimpleITK.
+ITK reads its own text and MATLAB files, too, but makes room for what a damaged size promises. So these are
+read in Python, and only numbers that were counted reach SimpleITK. HDF5 files go through ITK.
 """
 
 from __future__ import annotations

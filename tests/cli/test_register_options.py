@@ -10,11 +10,16 @@ import pytest
 from napari_shapereg.transforms import read_transform, transform_points
 
 
+def write_named(path, points):
+    rows = [f"{x},{y},{z},{name}" for name, (x, y, z) in points.items()]
+    path.write_text("\n".join(["x,y,z,label", *rows]) + "\n")
+
+
 def test_a_rigid_model_with_landmarks_and_weights(shapereg, boxes, tmp_path):
     here = np.array([[101.0, -57, 13], [104, -50, 20], [108, -60, 18]])
     there = here + np.array([2.0, -1, 3])
-    for name, points in (("here.csv", here), ("there.csv", there)):
-        np.savetxt(tmp_path / name, points, delimiter=",", header="x,y,z", comments="")
+    write_named(tmp_path / "here.csv", {name: here[i] for i, name in enumerate("ABC")})
+    write_named(tmp_path / "there.csv", {name: there["ABC".index(name)] for name in "CAB"})
     run = shapereg(
         *("register", *boxes, "-o", tmp_path / "out", "--no-report", "--model", "rigid"),
         *("--landmarks", tmp_path / "here.csv", tmp_path / "there.csv", "--landmark-weight", "1000"),
@@ -32,8 +37,8 @@ def test_a_rigid_model_with_landmarks_and_weights(shapereg, boxes, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--label-weights", "1:2,2"], "--label-weights takes labels"),
-        (["--label-weights", "1:-2"], "--label-weights takes labels"),
+        (["--label-weights", "1:2,2"], "weights of labels are like 1:2,2:0.5"),
+        (["--label-weights", "1:-2"], "weights of labels are like 1:2,2:0.5"),
         (["--landmarks", "no.csv", "no.csv"], "no.csv: no such file"),
     ],
 )

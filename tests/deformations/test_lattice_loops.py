@@ -56,6 +56,7 @@ def test_least_determinant(displacement: torch.Tensor) -> None:
             slopes = torch.stack(steps, dim=1) / PITCH + torch.eye(3, dtype=here.dtype)
             least[z, y, x] = min(least[z, y, x], torch.linalg.det(slopes))
     assert close(lattice_loops.least_determinant(displacement, PITCH), least)
+    assert close(fields.least_determinant_by_tensors(displacement, PITCH), least)
 
 
 def test_laplacian(displacement: torch.Tensor) -> None:

@@ -61,7 +61,7 @@ def test_every_format_of_labels_opens_as_labels_where_it_lies(viewer, turned, tm
 def test_the_window_lives_while_a_file_is_read(monkeypatch, viewer, qtbot, tmp_path):
     seen = []
 
-    def slow(path):
+    def slow(path, frame):
         deadline = time.monotonic() + 10
         while not seen and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -73,6 +73,7 @@ def test_a_whole_session_with_pyside6_and_torch_after_qt(tmp_path):
         import sys
         import napari
         from qtpy import API_NAME
+        from qtpy.QtCore import QTimer
         from qtpy.QtWidgets import QApplication
 
         viewer = napari.Viewer()
@@ -85,8 +86,8 @@ def test_a_whole_session_with_pyside6_and_torch_after_qt(tmp_path):
         assert float(torch.ones(1000, 1000).sum()) == 1e6
         QApplication.processEvents()
         print(API_NAME.lower(), len(viewer.layers))
-        viewer.close()
-        QApplication.processEvents()
+        QTimer.singleShot(0, viewer.close)
+        napari.run()
     """)
     environment = {**os.environ, "QT_API": "pyside6", "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
 

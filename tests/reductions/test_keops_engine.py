@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from napari_shapereg.errors import MissingExtraError
+from napari_shapereg.reductions import keops_engine
 from napari_shapereg.reductions.keops_engine import KeopsEngine
 
 needs_pykeops = pytest.mark.skipif(
@@ -93,3 +95,20 @@ assert "engine='numba'" in cpu.reason
     done = run(program, KEOPS_CACHE_FOLDER=str(tmp_path / "cache"), CXX=str(compiler))
     assert done.stdout == ""
     assert done.stderr == ""
+
+
+@needs_pykeops
+def test_what_may_compile_keeps_other_processes_out_and_what_runs_again_does_not(monkeypatch):
+    held = []
+
+    class Watched(keops_engine.FileLock):
+        def __enter__(self):
+            held.append(self.lock_file)
+            return super().__enter__()
+
+    monkeypatch.setattr(keops_engine, "FileLock", Watched)
+    monkeypatch.setattr(keops_engine, "_compiled", set())
+    points, engine = torch.rand(4, 3), KeopsEngine()
+    for dtype, locks in ((torch.float32, 1), (torch.float32, 1), (torch.float64, 2)):
+        engine.nearest(points.to(dtype), points.to(dtype))
+        assert len(held) == locks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,3 +37,26 @@ def test_torch_gets_its_threads_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), loops_before_torch():
         _ = 1 / 0
     assert (loop_threads(), torch.get_num_threads()) == (3, 3)
+
+
+def test_blocks_of_two_threads_that_overlap_leave_all_threads_to_those_that_follow() -> None:
+    entered, leave = Event(), Event()
+
+    def first() -> None:
+        with loops_before_torch():
+            entered.set()
+            leave.wait(10)
+
+    def second() -> int:
+        with loops_before_torch():
+            lent = loop_threads()
+            leave.set()
+            done.result(10)
+        return lent
+
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        done = one.submit(first)
+        assert entered.wait(10)
+        assert other.submit(second).result(10) == 3
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result(10) == 3

@@ -234,7 +234,7 @@ def test_few_points_are_left_to_the_exact_engine():
 
 
 def test_six_dimensions_and_soft_minima_are_left_to_the_exact_engine():
-    engine, z = TreeEngine(threads=2), normal(9000, 6).float()
+    engine, z = TreeEngine(threads=2), normal(MANY, 6).float()
     x, h, w = (part.contiguous() for part in (z[:5000, :3], z[:5000, 3], z[:5000, 4]))
     pairs = (
         (
@@ -335,9 +335,10 @@ def test_refuses_a_precision_that_is_none(precision):
         TreeEngine(precision)
 
 
-def test_a_norm_for_which_a_tree_does_not_pay_is_the_exact_one(monkeypatch):
-    monkeypatch.setattr(tree_problem, "WORTH_IT", 0.0)
+@pytest.mark.parametrize("sizes", [(12_288, 12_288), (6000, 14_000), (14_000, 6000)])
+def test_a_norm_for_which_a_tree_does_not_pay_is_exact_in_all_its_terms(monkeypatch, sizes):
+    monkeypatch.setattr(tree_problem, "WORTH_IT", 0.0 if sizes[0] == sizes[1] else math.inf)
     generator = torch.Generator().manual_seed(0)
-    alpha, beta = (Measure(torch.randn(12_288, 3, generator=generator), torch.ones(12_288)) for _ in range(2))
+    alpha, beta = (Measure(torch.randn(n, 3, generator=generator), torch.full((n,), 1 / n)) for n in sizes)
     values = [EnergyDistance(engine=engine)(alpha, beta) for engine in ("tree", "numba")]
     assert torch.equal(*values)

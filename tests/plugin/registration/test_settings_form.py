@@ -10,8 +10,9 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.plugin.choices import CHOICES, FIDELITIES
 from napari_shapereg.plugin.machine import Machine, devices_of_machine, examine_machine
-from napari_shapereg.plugin.settings_form import SettingsForm, label_weights, numbers
+from napari_shapereg.plugin.settings_form import SettingsForm, numbers
 from napari_shapereg.registration import RegistrationSettings
+from napari_shapereg.registration.stated import label_weights
 
 
 def test_every_fidelity_has_a_title_of_its_own():
@@ -89,7 +90,8 @@ def test_the_linear_fidelity_obeys_the_same_rules():
     form.put("linear_fidelity.name", "currents")
     assert "measures" in form.reasons()
     form.put("linear", "none")
-    assert "No linear map" in form.reasons()["linear_fidelity.name"]
+    assert "No linear map" in form.reasons()["linear_fidelity.length"]
+    assert "linear_fidelity.name" not in form.reasons(), "the only way back to voxels"
     assert "No linear map" in form.reasons()["mirror"]
 
 
@@ -114,6 +116,36 @@ def test_a_model_with_momenta_has_the_fidelity_that_it_descends():
     assert form.value("measures.fidelity.name") == "energy"
 
 
+def test_a_file_for_a_model_with_momenta_gives_it_a_fidelity_too(tmp_path):
+    (tmp_path / "bare.json").write_text('{"model": "svf", "measures": null}')
+    form = SettingsForm()
+    form.read(tmp_path / "bare.json")
+    assert form.value("measures.fidelity.name") == "energy"
+
+
+def test_a_linear_map_alone_can_have_the_global_stage_on_again_for_its_points():
+    form = SettingsForm()
+    form.switch("measures", on=False)
+    form.put("model", "rigid")
+    assert "measures" not in form.reasons()
+
+
+def test_from_a_linear_fidelity_of_surfaces_there_is_a_way_back():
+    form = SettingsForm()
+    form.put("measures.kind", "surface")
+    form.put("linear_fidelity.name", "currents")
+    form.put("linear", "none")
+    assert "linear_fidelity.name" not in form.reasons()
+
+
+def test_weights_that_a_file_states_replace_those_before(tmp_path):
+    SettingsForm().write(tmp_path / "plain.json")
+    form = SettingsForm()
+    form.put("label_weights", {1: 2.0})
+    form.read(tmp_path / "plain.json")
+    assert form.settings.label_weights == {}
+
+
 @pytest.mark.parametrize(
     ("text", "weights"), [("1: 2, 3:0.5", {1: 2.0, 3: 0.5}), ("", {}), ("  ", {}), ("7:1e-2", {7: 0.01})]
 )
@@ -123,9 +155,9 @@ def test_weights_of_labels_are_read_as_they_are_typed(text, weights):
     assert form.settings.label_weights == weights
 
 
-@pytest.mark.parametrize("text", ["1", "1:a", "1:2:3", "1:2;2:3"])
+@pytest.mark.parametrize("text", ["1", "1:a", "1:2:3", "1:2;2:3", "0:1", "1:-2", "1:nan"])
 def test_what_gives_no_label_a_weight_is_refused(text):
-    with pytest.raises(InputError, match="a weight for each label"):
+    with pytest.raises(InputError, match=r"like 1:2,2:0\.5, each above 0"):
         label_weights(text)
 
 
