@@ -162,6 +162,11 @@ def new_figure(width: float, height: float) -> Figure:
 def to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG file, the same for the same figure."""
     buffer = io.BytesIO()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        # The solver of layouts adds in the order of addresses in memory: the last bits differ from call to call.
+        axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
     figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
 
