@@ -165,7 +165,7 @@ def to_png(figure: Figure) -> bytes:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        # The solver of layouts adds in the order of addresses in memory: the last bits differ from call to call.
+        # The solver of layouts adds in the order of addresses in memory: its last bits vary.
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
     figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()

@@ -28,6 +28,7 @@ from napari_shapereg.reductions.kernels import (
     LaplacianKernel,
     unknown,
 )
+from napari_shapereg.reductions.threads import all_threads_for_torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,7 +157,7 @@ class KeopsEngine:
         self._check_backend(backend)
         variant = (reduction, x.dtype, backend)
         try:
-            with self._alone(variant):
+            with self._alone(variant), all_threads_for_torch():
                 result: Tensor = reduction(*inputs, backend=backend)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             raise EngineError(

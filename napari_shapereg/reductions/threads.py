@@ -47,3 +47,17 @@ def loops_before_torch() -> Iterator[None]:
         _lent.reset(token)
         with _lock:
             _lenders.pop()
+
+
+@contextmanager
+def all_threads_for_torch() -> Iterator[None]:
+    """Give torch, or KeOps, whose threads are of the same OpenMP, the lent threads back."""
+    threads = _lent.get()
+    if threads is None:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)

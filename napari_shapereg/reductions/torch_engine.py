@@ -18,6 +18,7 @@ from napari_shapereg.reductions.kernels import (
     LaplacianKernel,
     unknown,
 )
+from napari_shapereg.reductions.threads import all_threads_for_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ class TorchEngine:
         self._block_bytes = block_bytes
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def kernel_sum(self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor) -> Tensor:
         """Return (N,): sum_j k(x_i, y_j) b_j."""
         result = x.new_empty(len(x))
@@ -63,6 +65,7 @@ class TorchEngine:
         return result
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def kernel_sum_and_gradient(
         self, kernel: Kernel, x: Tensor, y: Tensor, b: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -78,6 +81,7 @@ class TorchEngine:
         return result, gradient
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def softmin(self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor) -> Tensor:
         """Return (N,): -epsilon log sum_j exp(h_j - C(x_i, y_j) / epsilon)."""
         result = x.new_empty(len(x))
@@ -88,6 +92,7 @@ class TorchEngine:
         return result
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def softmin_and_gradient(
         self, epsilon: float, p: int, x: Tensor, y: Tensor, h: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -105,6 +110,7 @@ class TorchEngine:
         return result, gradient
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def plan_sum_and_gradient(
         self, epsilon: float, p: int, x: Tensor, y: Tensor, f: Tensor, h: Tensor, w: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -120,6 +126,7 @@ class TorchEngine:
         return result, gradient
 
     @torch.no_grad()
+    @all_threads_for_torch()
     def nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N,) int64, the index in `y` of a point nearest to x_i, and (N,) its distance in mm."""
         index, squared = x.new_empty(len(x), dtype=torch.int64), x.new_empty(len(x))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_shapereg.reductions.threads import loop_threads, loops_before_torch
+from napari_shapereg.reductions import torch_engine
+from napari_shapereg.reductions.threads import all_threads_for_torch, loop_threads, loops_before_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,24 @@ def test_the_loops_have_the_threads_of_torch() -> None:
             assert (loop_threads(), torch.get_num_threads()) == (3, 1)
         assert (loop_threads(), torch.get_num_threads()) == (3, 1)
     assert (loop_threads(), torch.get_num_threads()) == (3, 3)
+
+
+def test_engines_of_torch_work_with_the_lent_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def failing(*_: torch.Tensor) -> None:
+        seen.append(torch.get_num_threads())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(torch_engine, "_squared_distances", failing)
+    points = torch.zeros(2, 3)
+    with loops_before_torch():
+        with pytest.raises(ZeroDivisionError):
+            torch_engine.TorchEngine().nearest(points, points)
+        assert torch.get_num_threads() == 1
+    with all_threads_for_torch():
+        assert torch.get_num_threads() == 3
+    assert seen == [3]
 
 
 def test_torch_gets_its_threads_back_after_an_error() -> None:
