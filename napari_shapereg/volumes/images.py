@@ -14,7 +14,13 @@ import SimpleITK as sitk
 from napari_shapereg.errors import InputError
 from napari_shapereg.volumes import files
 from napari_shapereg.volumes.grid import ImageGrid
-from napari_shapereg.volumes.integrity import check_complete, check_compression, check_meta_header, damaged
+from napari_shapereg.volumes.integrity import (
+    check_complete,
+    check_compression,
+    check_meta_header,
+    check_nrrd_header,
+    damaged,
+)
 from napari_shapereg.volumes.labels import check_single_component
 from napari_shapereg.volumes.memory import require_memory
 from napari_shapereg.volumes.nifti import read_nifti_header
@@ -176,6 +182,8 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, ImageGrid]:
         read_nifti_header(path).grid()
     elif ending.startswith(".mh"):
         check_meta_header(path)
+    else:
+        check_nrrd_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(IMAGE_IO[ending])

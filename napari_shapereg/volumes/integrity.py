@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _DIMENSIONS = [str(number).encode() for number in range(1, 11)]
-_DATA_FILE = re.compile(rb"[^/\\\\%\x00-\x1f]+(%0?\d?d[^/\\\\%\x00-\x1f]*)?")
-"""A name without folders; at most one number is printed into it."""
+_DATA_FILE = re.compile(rb"(?!(?i:LIST))[^/\\%:\x00-\x1f]+(%0?\d?d[^/\\%:\x00-\x1f]*)?")
+"""A name without folders, and no list of names; at most one number is printed into it."""
+_META_LINE = re.compile(rb"([^\x00-\x08\x0a-\x1f=:]*)[=:](.*)\n", re.DOTALL)
+"""Where other control characters end a name, ITK sees another name than we do."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _TRAIL = 1 << 20
 """Bytes that may follow the voxels; an archive that goes on and on is a trap."""
@@ -80,26 +82,60 @@ def check_meta_header(path: Path) -> None:
     Raises
     ------
     InputError
-        It has no number of dimensions from 1 to 10, or no name of a data file in its own folder.
+        A line is no field, or it has no number of dimensions from 1 to 10, or no name of a data file in its
+        own folder.
     """
     with path.open("rb") as file:
         fields = _meta_fields(file)
-        name = fields.get(b"ElementDataFile", b"")
-        names = file.read(_LONGEST_HEADER_LINE).split(b"\n") if name[:4].upper() == b"LIST" else [name]
     if fields.get(b"NDims") not in _DIMENSIONS:
         raise damaged(f"NDims is {fields.get(b'NDims', b'missing')[:20]!r}")
-    for one in filter(None, map(bytes.strip, names)):
-        if not _DATA_FILE.fullmatch(one):
-            raise damaged(f"its voxels lie in {one[:40]!r}; keep them beside the header")
+    _require_beside(fields.get(b"ElementDataFile", b""))
 
 
 def _meta_fields(file: IO[bytes]) -> dict[bytes, bytes]:
     """Return the fields of a MetaImage header, and leave the file where its voxels begin."""
     fields: dict[bytes, bytes] = {}
     while b"ElementDataFile" not in fields and (line := file.readline(_LONGEST_HEADER_LINE)):
-        key, _, value = line.partition(b"=")
-        fields[key.strip()] = value.strip()
+        if not line.strip():
+            continue
+        match = _META_LINE.fullmatch(line)
+        if not match:
+            raise damaged(f"the line {line[:40]!r} is no field of its header")
+        key = match[1].strip()
+        if key in fields:
+            raise damaged(f"{key[:40]!r} occurs twice in its header")
+        fields[key] = match[2].lstrip(b"=: \t").rstrip(b" \t\r")
     return fields
+
+
+def check_nrrd_header(path: Path) -> None:
+    """Refuse an NRRD header that names files outside its folder, or more than one.
+
+    Raises
+    ------
+    InputError
+        It does so, or has a line that is too long or that ITK takes for two.
+    """
+    with path.open("rb") as file:
+        fields = _nrrd_fields(file)
+    for key in {b"data file", b"datafile"} & fields.keys():
+        _require_beside(fields[key])
+
+
+def _nrrd_fields(file: IO[bytes]) -> dict[bytes, bytes]:
+    """Return the fields of an NRRD header, and leave the file where its voxels begin."""
+    fields: dict[bytes, bytes] = {}
+    while line := file.readline(_LONGEST_HEADER_LINE).removesuffix(b"\n").removesuffix(b"\r"):
+        if b"\r" in line or len(line) == _LONGEST_HEADER_LINE:
+            raise damaged(f"the line {line[:40]!r} is no field of its header")
+        key, _, value = line.partition(b":")
+        fields[key.strip().lower()] = value.strip()
+    return fields
+
+
+def _require_beside(name: bytes) -> None:
+    if not _DATA_FILE.fullmatch(name):
+        raise damaged(f"its voxels lie in {name[:40]!r}; keep them beside the header, in one file")
 
 
 def damaged(reason: str) -> InputError:
@@ -116,15 +152,9 @@ def _check_nifti(path: Path) -> None:
 
 def _check_nrrd(path: Path, expected: int) -> None:
     with path.open("rb") as file:
-        fields = {}
-        while (line := file.readline(_LONGEST_HEADER_LINE).strip()) != b"":
-            key, _, value = line.partition(b":")
-            fields[key.strip().lower()] = value.strip().lower()
-        name = fields.get(b"data file", fields.get(b"datafile", b""))
-        if name and not _DATA_FILE.fullmatch(name):
-            raise damaged(f"its voxels lie in {name[:40]!r}; keep them beside the header")
+        fields = _nrrd_fields(file)
         detached = {b"data file", b"datafile", b"line skip", b"byte skip"} & fields.keys()
-        if detached or fields.get(b"encoding") not in {b"gzip", b"gz"}:
+        if detached or fields.get(b"encoding", b"").lower() not in {b"gzip", b"gz"}:
             return
         with gzip.open(file) as stream:
             _require(_chunks(stream), expected)
@@ -138,7 +168,7 @@ def _check_meta_image(path: Path, expected: int) -> None:
         if name.upper() == "LOCAL":
             _require(_inflated(file) if compressed else _chunks(file), expected)
             return
-    if not name or name.upper().startswith("LIST") or "%" in name:
+    if "%" in name:
         return
     data = path.parent / name
     if not data.is_file():
