@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ def read_table(path: Path) -> PointSet:
 
     The first line names the columns, or a comment ``# columns = id,x,y,z,...`` does. A comment
     ``# CoordinateSystem = RAS`` says the frame; without one it is LPS, in an ``.fcsv`` file RAS, as there.
+    Comments come first: a later row may begin with ``#``, too.
 
     Raises
     ------
@@ -31,10 +33,11 @@ def read_table(path: Path) -> PointSet:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        rows = [row for row in csv.reader(line for line in lines if not line.startswith("#")) if row]
+        table = list(dropwhile(lambda line: line.startswith("#"), lines))
+        rows = [row for row in csv.reader(table) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"this is no text table ({error}); save it as CSV in UTF-8") from error
-    stated = _comments(lines)
+    stated = _comments(lines[: len(lines) - len(table)])
     if "columns" in stated:
         names = stated["columns"].split(",")
     else:
@@ -57,7 +60,7 @@ def write_table(points: PointSet, path: Path) -> None:
 
 
 def _comments(lines: list[str]) -> dict[str, str]:
-    pairs = (line.lstrip("#").partition("=") for line in lines if line.startswith("#"))
+    pairs = (line.lstrip("#").partition("=") for line in lines)
     return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
 
 

@@ -51,6 +51,14 @@ def test_a_table_keeps_its_other_columns(tmp_path):
     )
 
 
+def test_a_row_may_begin_as_a_comment(tmp_path):
+    text = "# CoordinateSystem = LPS\n# columns = name,x,y,z\nnotch,1,2,3\n# 2,4,5,6\n"
+    (tmp_path / "landmarks.csv").write_text(text)
+    landmarks = read_points(tmp_path / "landmarks.csv")
+    np.testing.assert_array_equal(landmarks.points, [[1, 2, 3], [4, 5, 6]])
+    assert landmarks.columns["name"] == ("notch", "# 2")
+
+
 def test_arrows_are_point_vectors(tmp_path):
     points, vectors = MESH.points[:2], np.array([[1.0, 0.0, -0.5], [0.25, 0.0, 0.0]])
     text = write_arrows(points, vectors, tmp_path / "arrows.vtk").read_text()
