@@ -117,6 +117,21 @@ def chain(*transforms: sitk.Transform) -> sitk.CompositeTransform:
     return composite
 
 
+def members(transform: sitk.Transform) -> list[sitk.Transform]:
+    """Return what a chain is made of, in the order in which it is applied to a point; else itself alone.
+
+    Parameters
+    ----------
+    transform : SimpleITK.Transform
+        Chains among the members of a chain are unpacked.
+    """
+    if not isinstance(transform, sitk.CompositeTransform):
+        return [transform]
+    # ITK lists them in the order of matrix products, the last one is applied first.
+    places = reversed(range(transform.GetNumberOfTransforms()))
+    return [member for place in places for member in members(transform.GetNthTransform(place))]
+
+
 def require_3d(transform: sitk.Transform) -> None:
     """Refuse what is no transform of 3-D points.
 

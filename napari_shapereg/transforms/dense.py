@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import nibabel
 import numpy as np
@@ -18,7 +18,9 @@ from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from napari_shapereg.volumes import ImageGrid
 
@@ -73,17 +75,35 @@ def write_displacement(
         return target
     header = nifti_header((*grid.size, 1, 3), grid)
     header.set_intent("displacement vector" if frame == "RAS" else "vector")
-    signs = (-1, -1, 1) if frame == "RAS" else (1, 1, 1)
-    with nifti_stream(target, header) as file:
-        # NIfTI keeps the components one after the other, so the map is sampled once for each.
-        for component, sign in enumerate(signs):
-            for part in slabs(grid):
-                moves = sitk.GetArrayFromImage(_sample(transform, part))[..., component]
-                file.write(np.ascontiguousarray(sign * moves, dtype="<f4").tobytes())
+    signs = np.array((-1, -1, 1) if frame == "RAS" else (1, 1, 1), dtype=np.float32)
+    write_vectors(target, header, grid, lambda part: signs * sitk.GetArrayFromImage(_sample(transform, part)))
     return target
 
 
-def slabs(grid: ImageGrid) -> Iterator[ImageGrid]:
+def write_vectors(
+    target: Path, header: nibabel.Nifti1Header, grid: ImageGrid, vectors: Callable[[ImageGrid], NDArray[Any]]
+) -> None:
+    """Write a NIfTI file of three float32 numbers a voxel, slab by slab.
+
+    Parameters
+    ----------
+    target : Path
+    header : nibabel.Nifti1Header
+        From `nifti_header`.
+    grid : ImageGrid
+        Of the whole image.
+    vectors : callable
+        Returns the vectors of a part of the grid, of which the last axis are the components and the others
+        together z, y, x in C order.
+    """
+    with _nifti_stream(target, header) as file:
+        # NIfTI keeps the components one after the other, so the map is sampled once for each.
+        for component in range(3):
+            for part in _slabs(grid):
+                file.write(np.ascontiguousarray(vectors(part)[..., component], dtype="<f4").tobytes())
+
+
+def _slabs(grid: ImageGrid) -> Iterator[ImageGrid]:
     """Yield the parts of a grid, of about a million voxels, along z."""
     x, y, z = grid.size
     thickness = max(1, _SLAB_VOXELS // (x * y))
@@ -122,7 +142,7 @@ def nifti_header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Heade
 
 
 @contextmanager
-def nifti_stream(target: Path, header: nibabel.Nifti1Header) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def _nifti_stream(target: Path, header: nibabel.Nifti1Header) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Open a NIfTI file for writing, its header done, so that the block adds the voxels."""
     with whole_file(target) as temporary, temporary.open("wb") as plain:
         if target.name.lower().endswith(".nii"):

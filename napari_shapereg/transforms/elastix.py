@@ -102,8 +102,12 @@ def _transform(fields: Fields) -> sitk.Transform:
 def _initial(fields: Fields, path: Path) -> Path | None:
     for name in ("InitialTransformParameterFileName", "InitialTransformParametersFileName"):
         stated = _text(fields, name, _NONE)
-        if stated != _NONE:
-            return path.with_name(PureWindowsPath(stated).name)
+        if stated == _NONE:
+            continue
+        beside = PureWindowsPath(stated).name
+        if not beside:
+            raise InputError(f'{name} names no file, got {stated!r}; without one it is "{_NONE}"')
+        return path.with_name(beside)
     return None
 
 

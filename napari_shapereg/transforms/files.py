@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.completeness import check_hdf5
-from napari_shapereg.transforms.containers import chain, require_3d
+from napari_shapereg.transforms.containers import chain, members, require_3d
 from napari_shapereg.transforms.elastix import is_elastix, read_elastix
 from napari_shapereg.transforms.itk_text import read_matlab, read_text
 from napari_shapereg.transforms.matrices import is_matrix, read_matrix
@@ -126,24 +126,18 @@ def _read_field(source: Path) -> sitk.DisplacementFieldTransform:
 
 
 def _require_finite(transform: sitk.Transform) -> None:
-    if isinstance(transform, sitk.CompositeTransform):
-        for number in range(transform.GetNumberOfTransforms()):
-            _require_finite(transform.GetNthTransform(number))
-        return
-    if isinstance(transform, sitk.DisplacementFieldTransform):
-        values = sitk.GetArrayViewFromImage(transform.GetDisplacementField())
-    else:
-        values = np.asarray(transform.GetParameters())
-    if not np.isfinite(values).all():
-        raise InputError(f"its {transform.GetName()} holds NaN or infinite values; compute it again")
+    for member in members(transform):
+        if isinstance(member, sitk.DisplacementFieldTransform):
+            values = sitk.GetArrayViewFromImage(member.GetDisplacementField())
+        else:
+            values = np.asarray(member.GetParameters())
+        if not np.isfinite(values).all():
+            raise InputError(f"its {member.GetName()} holds NaN or infinite values; compute it again")
 
 
 def _bytes(transform: sitk.Transform) -> int:
     """Return about how many bytes a binary file of a transform takes."""
-    flat = chain(transform)
-    members = [flat.GetNthTransform(number) for number in range(flat.GetNumberOfTransforms())]
-    fields = [member for member in members if isinstance(member, sitk.DisplacementFieldTransform)]
-    return 20_000 + sum(24 * int(field.GetDisplacementField().GetNumberOfPixels()) for field in fields)
+    return 20_000 + sum(8 * int(member.GetNumberOfParameters()) for member in members(transform))
 
 
 def _is_one_matrix(transform: sitk.Transform) -> bool:

@@ -19,7 +19,7 @@ from nibabel.imageglobals import LoggingOutputSuppressor
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.containers import affine_transform, chain, displacement_transform
-from napari_shapereg.transforms.dense import nifti_header, nifti_stream, slabs
+from napari_shapereg.transforms.dense import nifti_header, write_vectors
 from napari_shapereg.transforms.matrices import read_rows
 from napari_shapereg.transforms.points import transform_points
 from napari_shapereg.volumes.files import file_ending, naming, reason
@@ -66,7 +66,10 @@ def read_fsl(path: str | os.PathLike[str], fixed: ImageGrid, moving: ImageGrid) 
             raise InputError("no such file; check the path")
         if ending == ".mat":
             return _from_flirt(read_rows(source), fixed, moving)
-        return _from_fnirt(_warp(source, ending, fixed), fixed, moving)
+        # The map from fixed to moving FSL coordinates is the same for all voxels but for the warp: as a field
+        # of LPS mm on the fixed grid followed by that map, so that beyond the grid FSL's headers still count.
+        field = displacement_transform(_warp(source, ending, fixed), fixed)
+        return chain(field, _from_flirt(np.eye(4), fixed, moving))
 
 
 def write_fsl(
@@ -98,14 +101,13 @@ def write_fsl(
     header = nifti_header((*fixed.size, 3), fixed)
     header["intent_code"] = RELATIVE_WARP
     from_fixed, from_moving = _from_lps(fixed), _from_lps(moving)
-    with nifti_stream(target, header) as file:
-        # NIfTI keeps the components one after the other, so the map is sampled once for each.
-        for component in range(3):
-            for part in slabs(fixed):
-                points = _nodes(part)
-                there = _mapped(from_moving, transform_points(transform, points))
-                moves = (there - _mapped(from_fixed, points))[:, component]
-                file.write(np.ascontiguousarray(moves, dtype="<f4").tobytes())
+
+    def moves(part: ImageGrid) -> NDArray[np.float64]:
+        points = _nodes(part)
+        there = _mapped(from_moving, transform_points(transform, points))
+        return there - _mapped(from_fixed, points)
+
+    write_vectors(target, header, fixed, moves)
     return target
 
 
@@ -138,29 +140,25 @@ def _from_flirt(matrix: NDArray[np.float64], fixed: ImageGrid, moving: ImageGrid
     return affine_transform(whole[:3, :3], whole[:3, 3])
 
 
-def _from_fnirt(moves: NDArray[np.float64], fixed: ImageGrid, moving: ImageGrid) -> sitk.Transform:
-    # The map from fixed to moving FSL coordinates is the same for all voxels but for the warp: as a field of
-    # LPS mm on the fixed grid followed by that map, so that beyond the grid FSL's headers still count.
-    whole = np.linalg.inv(_from_lps(moving)) @ _from_lps(fixed)
-    to_lps = np.linalg.inv(_from_lps(fixed))[:3, :3]
-    field = displacement_transform(moves @ to_lps.T, fixed)
-    return chain(field, affine_transform(whole[:3, :3], whole[:3, 3]))
-
-
 def _warp(path: Path, ending: str, fixed: ImageGrid) -> NDArray[np.float64]:
-    """Return the (z, y, x, 3) displacements of a warp file in fixed FSL coordinates, mm."""
+    """Return the (z, y, x, 3) displacements of a warp file, turned from fixed FSL coordinates to LPS, mm."""
     header = read_nifti_header(path)
     if header.dimensions != (*fixed.size, 3):
         raise InputError(
             f"a relative warp has the size of the fixed image and 3 components, {(*fixed.size, 3)}, got "
             f"{header.dimensions}; `fnirtfileutils --outformat=field` makes one of spline coefficients"
         )
-    require_memory(fixed.voxels * 48, f"reading a warp of {fixed.size} voxels")
+    # Twice the field in float64: the array and the transform, or the transform and its copy in the chain.
+    require_memory(fixed.voxels * 52, f"reading a warp of {fixed.size} voxels")
     check_complete(path, ending, 12 * fixed.voxels)
+    to_lps = np.linalg.inv(_from_lps(fixed))[:3, :3]
+    moves = np.empty((*fixed.shape, 3))
     try:
         with LoggingOutputSuppressor():
-            values = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj, dtype=np.float64)
+            stored = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj)
+        for z, plane in enumerate(moves):
+            np.matmul(stored[:, :, z].transpose(1, 0, 2), to_lps.T, out=plane)
     except Exception as error:
         # Whatever a damaged header leads to.
         raise InputError(f"the file is damaged ({reason(error)}); write it again") from error
-    return np.ascontiguousarray(values.transpose(2, 1, 0, 3))
+    return moves

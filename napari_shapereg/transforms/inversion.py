@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms.containers import chain, require_3d
+from napari_shapereg.transforms.containers import chain, members, require_3d
 from napari_shapereg.volumes.quiet import quiet_itk
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ def inverse_of(transform: sitk.Transform, grid: ImageGrid) -> sitk.Transform:
 
 def _linear_members(transform: sitk.Transform) -> sitk.CompositeTransform:
     """Return the linear members of a chain as a chain; the identity where there is none."""
-    flat = chain(transform)
-    members = [flat.GetNthTransform(number) for number in range(flat.GetNumberOfTransforms())]
-    # ITK lists them in the order of matrix products, the last one is applied first.
-    linear = [member for member in reversed(members) if member.IsLinear()]
+    linear = [member for member in members(transform) if member.IsLinear()]
     return chain(*linear) if linear else chain(sitk.Transform(3, sitk.sitkIdentity))
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import matfile_version
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.parameters import Stated, made
@@ -76,6 +74,10 @@ def read_matlab(path: Path) -> sitk.Transform:
     """
     if path.stat().st_size > _MOST_BYTES:
         raise InputError("the file is too large for one matrix; check that it is the transform")
+    # Here: it takes longer to import than all the rest of this file.
+    from scipy.io import loadmat
+    from scipy.io.matlab import matfile_version
+
     try:
         columns = loadmat(path) if matfile_version(path) == _MATLAB_4 else {}
         fixed = np.asarray(columns.pop("fixed"), dtype=np.float64).ravel()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms.containers import affine_transform
+from napari_shapereg.transforms.containers import affine_transform, require_3d
 from napari_shapereg.volumes.files import file_ending, naming, whole_file
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def write_matrix(transform: sitk.Transform, path: str | os.PathLike[str]) -> Pat
     Raises
     ------
     InputError
-        The transform is not linear, the ending is not ``.mat``, or the file cannot be written.
+        The transform is not 3-D or not linear, the ending is not ``.mat``, or the file cannot be written.
     """
+    require_3d(transform)
     target = Path(path).expanduser()
     with naming(target):
         file_ending(target, (".mat",))
@@ -65,11 +66,14 @@ def read_rows(path: Path) -> NDArray[np.float64]:
     InputError
         They are not sixteen, not finite, or their last row is not 0 0 0 1.
     """
-    text = path.read_bytes()[:_MOST_BYTES]
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES)
     try:
         rows = np.array(text.split(), dtype=np.float64).reshape(4, 4)
     except ValueError as error:
-        raise InputError(f"a matrix has four rows of four numbers ({error}); write it again") from error
+        raise InputError(
+            f"a matrix has four rows of four numbers ({str(error)[:80]}); write it again"
+        ) from error
     if not np.isfinite(rows).all() or not np.allclose(rows[3], [0, 0, 0, 1]):
         raise InputError(f"the last row of an affine matrix is 0 0 0 1, got {rows[3].tolist()}")
     return rows

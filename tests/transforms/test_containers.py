@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms import affine_transform, chain, displacement_transform
+from napari_shapereg.transforms.containers import members
 from napari_shapereg.volumes import ImageGrid
 
 
@@ -56,6 +57,14 @@ def test_chains_in_chains_are_unpacked():
     nested = chain(shift, chain(double, chain(shift, shift)))
     assert nested.GetNumberOfTransforms() == 4
     assert nested.TransformPoint((3.0, 0.0, 0.0)) == (10.0, 0.0, 0.0)
+
+
+def test_members_come_in_the_order_in_which_they_are_applied():
+    shifts = [sitk.TranslationTransform(3, (float(number), 0.0, 0.0)) for number in range(4)]
+    # SimpleITK's lists are in the order of matrix products.
+    nested = sitk.CompositeTransform([shifts[3], sitk.CompositeTransform([shifts[2], shifts[1]]), shifts[0]])
+    assert [member.GetParameters()[0] for member in members(nested)] == [0, 1, 2, 3]
+    assert [member.GetParameters()[0] for member in members(shifts[2])] == [2]
 
 
 def test_outside_the_field_the_map_is_the_affine(smooth_map, affine, lattice):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms import read_transform
+from napari_shapereg.transforms import read_fsl, read_transform
+from napari_shapereg.volumes import ImageGrid
 
 SHIFT = """// written by hand
 (Transform "TranslationTransform")
@@ -55,6 +58,8 @@ BSPLINE = """(Transform "BSplineTransform")
         (SHIFT.replace("Compose", "Add"), "composed"),
         (SHIFT.replace("NoInitialTransform", "first.txt"), r"first\.txt: no such file; .*keep it beside"),
         (SHIFT.replace("NoInitialTransform", "../../map.txt"), "circles"),
+        (SHIFT.replace("NoInitialTransform", ""), "FileName names no file, got ''"),
+        (SHIFT.replace("NoInitialTransform", "C:/"), "FileName names no file, got 'C:/'"),
         ("(Author)\n(Transform)", "no '.Name values.'"),
         ('(Version "1")', "one value of Transform is needed"),
         (SHIFT.replace("written", "geschr\u00fcben").encode("latin-1"), "no text file"),
@@ -85,6 +90,14 @@ def test_matrices_that_are_none_are_refused(tmp_path, text, message):
     (tmp_path / "affine.mat").write_text(text)
     with pytest.raises(InputError, match=rf"affine\.mat: .*{message}"):
         read_transform(tmp_path / "affine.mat")
+
+
+def test_no_more_is_read_than_a_matrix_takes(tmp_path):
+    grid = ImageGrid((4, 4, 4))
+    (tmp_path / "endless.mat").write_text("1 0 0 5\n")
+    os.truncate(tmp_path / "endless.mat", 1 << 42)
+    with pytest.raises(InputError, match=r"endless\.mat: .*four rows of four"):
+        read_fsl(tmp_path / "endless.mat", grid, grid)
 
 
 def test_a_matrix_maps_ras_points(tmp_path):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from napari_shapereg.transforms import (
     read_transform,
     transform_points,
     write_displacement,
+    write_matrix,
     write_transform,
 )
 from napari_shapereg.volumes import ImageGrid
@@ -154,6 +157,28 @@ def test_what_a_file_cannot_hold_is_refused(tmp_path, smooth_map):
     with pytest.raises(InputError, match="2-D"):
         write_transform(sitk.AffineTransform(2), tmp_path / "flat.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_matrices_hold_one_linear_map_of_three_dimensions(tmp_path, affine, smooth_map):
+    # By hand: (x, y, z) LPS is (-x, -y, z) RAS.
+    turn = affine_transform([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [5.0, 6.0, 7.0])
+    write_matrix(turn, tmp_path / "turn.mat")
+    np.testing.assert_array_equal(
+        np.loadtxt(tmp_path / "turn.mat"), [[0, -1, 0, -5], [1, 0, 0, -6], [0, 0, 1, 7], [0, 0, 0, 1]]
+    )
+    with pytest.raises(InputError, match="a matrix holds one linear transform"):
+        write_matrix(smooth_map, tmp_path / "map.mat")
+    with pytest.raises(InputError, match="2-D"):
+        write_matrix(sitk.AffineTransform(2), tmp_path / "map.mat")
+
+
+def test_a_disk_without_room_for_a_spline_is_found_before(tmp_path, monkeypatch):
+    spline = sitk.BSplineTransform(3, 3)
+    spline.SetTransformDomainMeshSize((20, 20, 20))
+    needed = write_transform(chain(spline), tmp_path / "spline.h5").stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(InputError, match=r"again\.h5: 0\.3 MB are needed, 0\.3 MB are free"):
+        write_transform(chain(spline), tmp_path / "again.h5")
 
 
 def test_vectors_in_hdf5_are_exact_and_take_24_bytes_a_node(tmp_path):
