@@ -66,7 +66,7 @@ def target_registration_error(
     fixed_points, moving_points : (N, 3) array-like
         LPS mm, in the same order; N ≥ 1.
     names : sequence of str, optional
-        1, 2, ... where there are none.
+        One for each pair, no two alike; 1, 2, ... where there are none.
 
     Returns
     -------
@@ -75,7 +75,8 @@ def target_registration_error(
     Raises
     ------
     InputError
-        The transform is not 3-D, or the landmarks are not as many, not finite, or none.
+        The transform is not 3-D, the landmarks are not as many, not finite, or none, or the names are not as
+        many or not unique.
     """
     require_3d(fixed_to_moving)
     fixed, moving = _rows("fixed", fixed_points), _rows("moving", moving_points)
@@ -84,10 +85,13 @@ def target_registration_error(
             f"landmarks come in pairs, got {len(fixed)} fixed and {len(moving)} moving ones; remove those "
             "without a partner"
         )
+    called = tuple(str(number) for number in range(1, len(fixed) + 1)) if names is None else tuple(names)
+    if len(set(called)) != len(fixed) or len(called) != len(fixed):
+        raise InputError(f"each of the {len(fixed)} pairs needs a name of its own, got {list(called)}")
     # One by one: landmarks are few.
     mapped = np.array([fixed_to_moving.TransformPoint(point) for point in fixed.tolist()])
     return LandmarkErrors(
-        tuple(names or (str(number) for number in range(1, len(fixed) + 1))),
+        called,
         tuple(np.linalg.norm(fixed - moving, axis=1).tolist()),
         tuple(np.linalg.norm(mapped - moving, axis=1).tolist()),
     )

@@ -37,3 +37,9 @@ def test_errors_are_distances_from_the_mapped_fixed_points_to_the_moving_ones():
 def test_what_is_no_pair_is_refused(fixed, moving, message):
     with pytest.raises(InputError, match=message):
         target_registration_error(SHIFT, fixed, moving)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"], ["a", "a"], []])
+def test_each_pair_has_a_name_of_its_own(names):
+    with pytest.raises(InputError, match="each of the 2 pairs needs a name of its own, got"):
+        target_registration_error(SHIFT, FIXED, FIXED, names)
