@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from numpy.typing import NDArray
 
-    from napari_shapereg.quality import LabelAgreement, Metrics
+    from napari_shapereg.quality import LabelAgreement, LandmarkErrors, Metrics
     from napari_shapereg.registration import RegisteredPair
     from napari_shapereg.volumes import LabelVolume
 
@@ -87,11 +87,14 @@ class Agreement:
     metrics : Metrics
     folds : Folds
         On the whole fixed grid.
+    fitted : bool
+        Whether landmarks, where there are any, had a say in the map.
     """
 
     rows: tuple[Row, ...]
     metrics: Metrics
     folds: Folds
+    fitted: bool
 
     def row(self, label: int) -> Row | None:
         """Return the row of a label."""
@@ -111,12 +114,8 @@ class Agreement:
                 f"Inverse consistency: mean {inverse.mean:.3f}, 95 % {inverse.p95:.3f}, "
                 f"max {inverse.maximum:.3f} mm"
             )
-        landmarks = self.metrics.landmarks
-        if landmarks:
-            lines.append(
-                f"Landmarks ({len(landmarks.names)} pairs): mean {np.mean(landmarks.before):.2f} mm before, "
-                f"{np.mean(landmarks.after):.2f} mm after; max {max(landmarks.after):.2f} mm"
-            )
+        if self.metrics.landmarks:
+            lines.append(told(self.metrics.landmarks, fitted=self.fitted))
         return "\n".join(lines)
 
     def concerns(self) -> list[str]:
@@ -161,7 +160,17 @@ def measure_agreement(pair: RegisteredPair) -> Agreement:
                 inverse=Spread.of(_there_and_back(pair.transform, pair.inverse_transform, points)),
             )
         )
-    return Agreement(tuple(rows), metrics, folds)
+    return Agreement(tuple(rows), metrics, folds, fitted=pair.settings.landmark_weight > 0)
+
+
+def told(errors: LandmarkErrors, *, fitted: bool) -> str:
+    """Say how far apart landmarks are before and after, and whether they had a say in the map."""
+    means, largest = (np.mean(errors.before), np.mean(errors.after)), (max(errors.before), max(errors.after))
+    which = "landmarks, which the map was fitted to" if fitted else "landmarks (target registration error)"
+    return (
+        f"{len(errors.names)} {which}: mean {means[0]:.2f} → {means[1]:.2f} mm, "
+        f"largest {largest[0]:.2f} → {largest[1]:.2f} mm."
+    )
 
 
 def label_points(volume: LabelVolume, label: int, most: int) -> NDArray[np.float64]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Layer, Vectors
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import MOST_ARROWS, arrows_layer
+from napari_shapereg.plugin.layer_affine import DRAWING
 from napari_shapereg.plugin.layers import points_layer
 from napari_shapereg.plugin.live_layers import LiveLayers
 from napari_shapereg.plugin.scene import Scene, label_colors
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
+    from napari.utils.colormaps import DirectLabelColormap
 
     from napari_shapereg.plugin.gradient_arrows import Field
     from napari_shapereg.plugin.layers import LayerData
@@ -38,6 +41,8 @@ ARROWS = "−∇d "
 _FIXED_COLOR = (0.6, 0.6, 0.6, 0.35)
 _CLOSER = 1.3
 """napari leaves room around shapes for every way they could be turned."""
+_PALER = 0.6
+"""How much white is in the outlines of a result."""
 _POINT = 0.02
 """Diameter of the points in a grid of fidelities, in radii of the fixed shape."""
 
@@ -191,7 +196,7 @@ class RegistrationController:
         # The colours of the moving layer as they are: napari compiles for half a second where it is given a
         # table of colours for the first time.
         here = moving is not None and moving in self.viewer.layers
-        colors = {"colormap": moving.colormap} if moving is not None and here else {}
+        colors = {"colormap": _outlining(moving.colormap)} if moving is not None and here else {}
         data, keywords, kind = finished.layer
         layer: Labels = self._added((data, {**keywords, **colors}, kind))
         layer.contour = 1
@@ -238,7 +243,20 @@ class RegistrationController:
         self.end()
 
     def _added(self, data: LayerData) -> Any:  # noqa: ANN401 - each caller knows what it asked for
-        return self.viewer.add_layer(Layer.create(*data))
+        # What a plugin's viewer returns is only a stand-in for the layer, which nobody else holds.
+        layer = Layer.create(*data)
+        self.viewer.add_layer(layer)
+        return layer
+
+
+def _outlining(
+    colormap: CyclicLabelColormap | DirectLabelColormap,
+) -> CyclicLabelColormap | DirectLabelColormap:
+    """Return colours that show over the fixed labels, where napari gives both layers the same ones."""
+    if not isinstance(colormap, CyclicLabelColormap):
+        return colormap
+    paler = (1 - _PALER) * np.asarray(colormap.colors) + _PALER
+    return CyclicLabelColormap(colors=paler, name="outlines", background_value=colormap.background_value)
 
 
 def _both_shapes(compared: Compared, field: Field) -> LayerData:
@@ -253,4 +271,5 @@ def _both_shapes(compared: Compared, field: Field) -> LayerData:
         face_color=np.concatenate(colors),
         border_width=0,
         size=_POINT * compared.measures.radius,
+        metadata=DRAWING,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,32 @@ class Fold(QWidget):
     def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - Qt's signal
         self._button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self.content.setVisible(shown)
+
+
+class Column(QScrollArea):
+    """A column of widgets that scrolls up and down, and is never narrower than they are.
+
+    Parameters
+    ----------
+    inside : QWidget
+    """
+
+    def __init__(self, inside: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._inside = inside
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inside)
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Make room for what was unfolded, and for the scroll bar that comes with it."""
+        if event is not None and watched is self._inside and event.type() == QEvent.Type.LayoutRequest:
+            bar = self.verticalScrollBar()
+            beside = bar.sizeHint().width() if bar else 0
+            self.setMinimumWidth(self._inside.minimumSizeHint().width() + beside)
+        return super().eventFilter(watched, event)
 
 
 class ChoiceBox(QComboBox):

@@ -11,6 +11,7 @@ from napari_shapereg.plugin.contours import Outlines, merged
 from napari_shapereg.plugin.correspondences import landings, transported
 from napari_shapereg.plugin.deformed_grid import LinesOnSlices, lines_in_space
 from napari_shapereg.plugin.inspected import Side
+from napari_shapereg.plugin.layer_affine import DRAWING
 from napari_shapereg.plugin.layers import (
     image_layer,
     points_layer,
@@ -132,6 +133,7 @@ def folds(inspected: Inspected, found: Folds) -> list[Drawing]:
         size=2 * max(inspected.pair.fixed.grid.spacing),
         face_color=_ALERT,
         border_width=0,
+        metadata=DRAWING,
     )
     return [Drawing(data)]
 
@@ -193,6 +195,7 @@ def place(inspected: Inspected, point: Sequence[float]) -> list[Drawing]:
         face_color="transparent",
         border_color=_ALERT,
         border_width=0.08,
+        metadata=DRAWING,
     )
     return [Drawing(data)]
 

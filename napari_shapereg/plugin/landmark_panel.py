@@ -9,6 +9,8 @@ from napari.layers import Points
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
+from napari_shapereg.plugin.layer_affine import is_drawing
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.utils.events import EventEmitter
@@ -78,7 +80,11 @@ class LandmarkPanel(QWidget):
         return self._offered[row]() if 0 <= row < len(self._offered) else None
 
     def _on_layers(self, _event: object = None) -> None:
-        layers = [layer for layer in self._layers if isinstance(layer, Points) and layer.ndim == 3]
+        layers = [
+            layer
+            for layer in self._layers
+            if isinstance(layer, Points) and layer.ndim == 3 and not is_drawing(layer)
+        ]
         for layer in layers:
             # Once, however often this is called.
             layer.events.name.disconnect(self._on_layers)

@@ -10,6 +10,8 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.display_frame import DisplayFrame
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pint
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 METADATA = "shapereg"
 """Key of a layer's metadata under which this plugin keeps ``grid``, ``frame``, ``names``, ``source`` and,
 on the warped labels of a registration, ``result``."""
+DRAWING: Mapping[str, Any] = {METADATA: {"drawing": True}}
+"""Metadata of points that only show something: nobody means them as landmarks."""
 
 
 def known(layer: Layer) -> dict[str, Any]:
@@ -29,6 +33,11 @@ def known_frame(layer: Layer) -> DisplayFrame | None:
     """Return the frame that this plugin keeps in a layer's metadata, or None for a layer of others."""
     frame = known(layer).get("frame")
     return frame if isinstance(frame, DisplayFrame) else None
+
+
+def is_drawing(layer: Layer) -> bool:
+    """Tell whether a layer was made with `DRAWING` as its metadata."""
+    return bool(known(layer).get("drawing"))
 
 
 def world(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from napari.layers import Points, Vectors
 from napari_shapereg.plugin.display_frame import flat
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import coloring
+from napari_shapereg.plugin.layer_affine import DRAWING
 from napari_shapereg.plugin.scene import label_colors
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class LiveLayers:
             size=_POINT * self._radius,
             face_color=label_colors(self._moving, view.labels),
             border_width=0,
+            metadata=dict(DRAWING),
             **flat(),
         )
         self._viewer.add_layer(points)

@@ -12,13 +12,16 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QListWidget, QListWid
 
 from napari_shapereg.errors import ShapeRegError
 from napari_shapereg.plugin.jobs import Job
-from napari_shapereg.plugin.layer_affine import known_frame
+from napari_shapereg.plugin.layer_affine import known_frame, world
+from napari_shapereg.plugin.layer_points import carry_along
 from napari_shapereg.plugin.layers import adopt
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
-    from napari.layers import Labels
+    from napari.layers import Labels, Points
 
     from napari_shapereg.plugin.pairs import LabelRow
 
@@ -35,14 +38,21 @@ class PairPanel(QWidget):
     Parameters
     ----------
     viewer : ViewerModel
+    points : callable
+        Returns the layers of landmarks that are chosen now, moving and fixed, or None.
     """
 
     changed = Signal()
     """Other layers, other labels, or other voxels in them."""
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        points: Callable[[], tuple[Points, Points] | None],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._viewer, self._points = viewer, points
         self.rows: tuple[LabelRow, ...] = ()
         self.reason = ""
         self.version = 0
@@ -117,9 +127,17 @@ class PairPanel(QWidget):
         self._fill()
 
     def place(self) -> None:
-        """Move layers of other readers to where they truly lie, since all that is drawn will lie there."""
-        for layer in (self.moving, self.fixed):
-            if layer is not None and known_frame(layer) is None and adopt(layer):
+        """Move layers of other readers to where they truly lie, since all that is drawn will lie there.
+
+        Landmarks that were clicked on them go with them.
+        """
+        for layer, clicked in zip((self.moving, self.fixed), self._points() or (None, None), strict=True):
+            if layer is None or known_frame(layer) is not None:
+                continue
+            before = world(layer)
+            if adopt(layer):
+                if clicked is not None and known_frame(clicked) is None:
+                    carry_along(clicked, before, world(layer))
                 show_info(f"Layer {layer.name!r} is now shown where its file says that it lies.")
 
     def disconnect_viewer(self) -> None:

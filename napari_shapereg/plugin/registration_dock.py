@@ -16,14 +16,13 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_shapereg.plugin.arrows_panel import ArrowsPanel
 from napari_shapereg.plugin.controller import RegistrationController
-from napari_shapereg.plugin.controls import Fold
+from napari_shapereg.plugin.controls import Column, Fold
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.landmark_panel import LandmarkPanel
 from napari_shapereg.plugin.machine import devices_of_machine, examine_machine
@@ -172,6 +171,8 @@ class RegistrationDock(QWidget):
         moving, fixed = self.pair.moving, self.pair.fixed
         if moving is None or fixed is None:
             return
+        with telling():
+            self.pair.place()
         settings, points = self.settings(), self.landmarks.points
 
         def show(sources: Sources) -> None:
@@ -215,14 +216,14 @@ class RegistrationDock(QWidget):
     # ------------------------------------------------------------------------------------------------- build
 
     def _build(self) -> None:
-        self.pair = PairPanel(self.viewer)
+        self.landmarks = LandmarkPanel(self.viewer)
+        self.pair = PairPanel(self.viewer, lambda: self.landmarks.points)
         self.in_3d = QCheckBox("&3-D view")
         self.in_3d.setChecked(True)
         self.in_3d.setToolTip(
             "Turn the viewer to 3-D while arrows or a run are shown: surfaces stand for the labels."
         )
         self.arrows = ArrowsPanel(self.controller, self.pair, self.settings, self.in_3d.isChecked)
-        self.landmarks = LandmarkPanel(self.viewer)
         self.run = RunPanel(
             self.controller, self.pair, lambda: self.landmarks.points, self.settings, self.in_3d.isChecked
         )
@@ -236,13 +237,9 @@ class RegistrationDock(QWidget):
         for part in (*asked, _line(), self.arrows, _line(), self.run, self.result):
             layout.addWidget(part)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(inside)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(scroll)
+        outside.addWidget(Column(inside))
         self.setMinimumWidth(340)
 
     def _preset_row(self) -> QWidget:

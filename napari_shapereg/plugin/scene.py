@@ -180,7 +180,8 @@ class Scene:
     def add(self, frame: DisplayFrame, name: str, shape: Shape, *, solid: bool) -> None:
         """Show a shape until the scene ends: solid, or as a veil that others show through."""
         if self.on:
-            layer = self._viewer.add_layer(Layer.create(*_surface(shape, frame, name, solid=solid)))
+            layer = Layer.create(*_surface(shape, frame, name, solid=solid))
+            self._viewer.add_layer(layer)
             self._surfaces.append(layer)
 
     def leave(self) -> None:

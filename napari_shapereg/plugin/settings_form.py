@@ -101,7 +101,11 @@ class SettingsForm:
             The file cannot be used. The settings stay.
         """
         stated = RegistrationSettings.read(path).model_dump(exclude_unset=True)
-        self.settings = self.settings.changed(**merged(self.settings.model_dump(), stated))
+        kept = self.settings
+        for place in FIDELITY_PLACES:
+            if _stated(stated, f"{place}.name") not in (None, "sinkhorn"):
+                kept = _with(kept, f"{place}.reach", None)
+        self.settings = kept.changed(**merged(kept.model_dump(), stated))
         self._give_momenta_a_fidelity()
 
     def write(self, path: str | Path) -> None:
@@ -114,6 +118,14 @@ class SettingsForm:
         """
         with whole_file(Path(path)) as place:
             place.write_text(json_of(self.settings.model_dump(mode="json")), encoding="utf-8")
+
+
+def _stated(values: Mapping[str, Any], place: str) -> object:
+    """Return what nested values state at a place, or None."""
+    value: Any = values
+    for name in place.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def json_of(values: Mapping[str, Any]) -> str:

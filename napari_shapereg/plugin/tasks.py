@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_shapereg.plugin.agreement import told
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.gradients import measures_of
 from napari_shapereg.plugin.layers import labels_layer, shown_in
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from napari_shapereg.plugin.layers import LayerData
     from napari_shapereg.plugin.pairs import Pair
     from napari_shapereg.plugin.scene import Shape
-    from napari_shapereg.quality import LandmarkErrors
     from napari_shapereg.registration import RegisteredPair, RegistrationResult, RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
@@ -173,16 +173,6 @@ def remarks_on(result: RegistrationResult) -> str:
     if result.landmark_errors:
         remarks.append(told(result.landmark_errors, fitted=result.settings.landmark_weight > 0))
     return "\n".join(remarks)
-
-
-def told(errors: LandmarkErrors, *, fitted: bool) -> str:
-    """Say how far apart landmarks are before and after, and whether they had a say in the map."""
-    means, largest = (np.mean(errors.before), np.mean(errors.after)), (max(errors.before), max(errors.after))
-    which = "landmarks, which the map was fitted to" if fitted else "landmarks (target registration error)"
-    return (
-        f"{len(errors.names)} {which}: mean {means[0]:.2f} → {means[1]:.2f} mm, "
-        f"largest {largest[0]:.2f} → {largest[1]:.2f} mm."
-    )
 
 
 def overlaps(fixed: LabelVolume, moved: LabelVolume, labels: Sequence[int]) -> Mapping[int, float]:

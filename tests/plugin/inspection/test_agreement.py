@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import SimpleITK as sitk
 from napari_shapereg.deformations import AffineMap
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin import agreement
-from napari_shapereg.plugin.agreement import label_points, measure_agreement
+from napari_shapereg.plugin.agreement import label_points, measure_agreement, told
 from napari_shapereg.plugin.agreement_table import COLUMNS, write_agreement
+from napari_shapereg.quality import LandmarkErrors
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,13 @@ def test_points_of_a_label_are_its_voxels(volume):
 def test_large_labels_are_followed_in_part(shifted_pair, monkeypatch):
     monkeypatch.setattr(agreement, "MOST_FOLLOWED", 10)
     assert measure_agreement(shifted_pair).row(1).jacobian.median == pytest.approx(1.0)
+
+
+def test_landmarks_are_told_as_in_the_other_dock(unmoved):
+    errors = LandmarkErrors(("1", "2"), (3.0, 5.0), (1.0, 2.0))
+    found = replace(unmoved, metrics=replace(unmoved.metrics, landmarks=errors), fitted=False)
+    assert "2 landmarks (target registration error): mean 4.00 → 1.50 mm" in found.summary().splitlines()[-1]
+    assert told(errors, fitted=True) in replace(found, fitted=True).summary()
 
 
 def test_the_csv_holds_what_the_dock_shows(unmoved, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -76,9 +78,27 @@ def test_volumes_are_found_among_the_open_layers(viewer, folder, result, tmp_pat
     assert inspection.comparing.layers[Side.FIXED].name == "b"
     assert inspection.comparing.layers[Side.AFTER].name == "first try registered"
     assert inspection.results() == {"first try registered": inspection.inspected.pair}
+    assert_same_numbers(inspection.inspected.pair.measured.to_dict(), result.measured.to_dict())
+    assert inspection.inspected.pair.metrics == json.loads(json.dumps(result.metrics))
     inspection.export_result(tmp_path / "copy", report=False, jacobian=True)
     assert {file.name for file in (tmp_path / "copy").iterdir()} == {file.name for file in folder.iterdir()}
     inspection.close()
+
+
+def assert_same_numbers(found, expected):
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for key in expected:
+            assert_same_numbers(found[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same_numbers(one, other)
+    else:
+        # The folder keeps transforms in double precision.
+        assert found == (
+            pytest.approx(expected, rel=1e-6, abs=1e-9) if isinstance(expected, float) else expected
+        )
 
 
 def test_maps_on_the_surface_are_those_of_the_image_there(result):

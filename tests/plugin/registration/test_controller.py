@@ -14,7 +14,7 @@ from napari_shapereg.plugin.gradient_arrows import Field
 from napari_shapereg.plugin.gradients import Measures
 from napari_shapereg.plugin.live_view import View
 from napari_shapereg.plugin.pairs import read_pair
-from napari_shapereg.plugin.scene import shape_of
+from napari_shapereg.plugin.scene import label_colors, shape_of
 from napari_shapereg.plugin.tasks import (
     Compared,
     Finished,
@@ -217,7 +217,34 @@ def test_a_layer_that_is_hidden_in_mid_run_is_left_alone(controller, viewer, lay
     assert np.array_equal(points.data, view_of(prepared).points)
 
 
+def test_points_have_the_colours_of_their_labels_whichever_are_left(controller, viewer, layers, quick):
+    """Where the overlap is partial, the points of the flow are others than those of the linear stage."""
+    prepared = prepare(*layers, quick)
+    controller.begin(prepared, in_3d=False)
+    whole = view_of(prepared)
+    some = np.flatnonzero(whole.labels == 2)
+    for view in (whole, whole, replace(whole, points=whole.points[some], labels=whole.labels[some])):
+        controller.show_view(view)
+        shown = only(viewer, Points).face_color
+        assert np.allclose(shown, label_colors(prepared.pair.moving, view.labels), atol=1e-6)
+    assert not np.allclose(shown[0], label_colors(prepared.pair.moving, np.array([1]))[0], atol=0.1)
+
+
 # --------------------------------------------------------------------------------------------------- result
+
+
+def test_outlines_are_told_from_labels_that_napari_gives_the_same_colours(viewer, finished):
+    plain = [Labels(np.ones((3, 3, 3), dtype=np.uint8), name=name) for name in ("c", "d")]
+    for layer in plain:
+        viewer.add_layer(layer)
+    shown = RegistrationController(viewer).show_result(finished, plain[0])
+    for label in (1, 2):
+        assert (shown.get_color(label)[:3] - plain[1].get_color(label)[:3]).max() > 0.2
+    # A table of colours stays as it is.
+    assert (
+        viewer.layers["a"].colormap
+        == RegistrationController(viewer).show_result(finished, viewer.layers["a"]).colormap
+    )
 
 
 def test_a_result_lies_on_the_fixed_labels_and_carries_what_inspection_needs(

@@ -8,11 +8,12 @@ import weakref
 
 import numpy as np
 import pytest
-from napari.layers import Labels, Vectors
+from napari.layers import Labels, Points, Vectors
 from napari.qt.threading import WorkerBase
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QPushButton
 
+from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.registration_dock import RegistrationDock
 from napari_shapereg.registration import Registration, RegistrationSettings, Status, register
 
@@ -404,6 +405,45 @@ def test_a_program_is_copied(dock, qtbot, notices):
     qtbot.waitUntil(lambda: "sr.register" in QApplication.clipboard().text(), timeout=PATIENCE)
     dock.command.click()
     qtbot.waitUntil(lambda: any("save it" in notice.message for notice in notices), timeout=PATIENCE)
+
+
+def test_a_copied_program_takes_volumes_and_landmarks_where_they_truly_lie(dock, viewer, qtbot, volumes):
+    volume, place = volumes[0], np.array([3, 4, 5])
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([-1, -1, 1]) @ volume.grid.matrix
+    affine[:3, 3] = np.array([-1, -1, 1]) * volume.grid.origin
+    elsewhere = {"scale": -np.array(volume.grid.spacing[::-1]), "translate": (50.0, 60.0, 70.0)}
+    foreign = Labels(volume.data.copy(), name="foreign", metadata={"affine": affine}, **elsewhere)
+    clicked = [Points([foreign.data_to_world(place)], name="x"), Points([[0.0, 0.0, 0.0]], name="y")]
+    for layer in (foreign, *clicked):
+        viewer.add_layer(layer)
+    dock.pair.choose(foreign, viewer.layers["b"])
+    dock.landmarks.choose(*clicked)
+    qtbot.waitUntil(lambda: dock.pair.ready, timeout=PATIENCE)
+    click(dock.python)
+    qtbot.waitUntil(lambda: "landmarks = " in QApplication.clipboard().text(), timeout=PATIENCE)
+    names: dict[str, object] = {}
+    exec(next(line for line in QApplication.clipboard().text().splitlines() if "landmarks =" in line), names)
+    assert names["landmarks"][0] == [pytest.approx(volume.grid.to_points([place[::-1]])[0], abs=1e-4)]
+    assert np.allclose(foreign.translate, labels_layer(volume)[1]["translate"])
+
+
+def test_a_dock_that_napari_opened_holds_on_to_its_result(shapereg, make_napari_viewer, layers, quick, qtbot):
+    """napari gives its docks a viewer that hands out stand-ins for layers."""
+    viewer = make_napari_viewer()
+    for layer in layers:
+        viewer.add_layer(layer)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-shapereg", "Register labels")
+    dock.form.settings = quick
+    qtbot.waitUntil(lambda: dock.pair.ready, timeout=PATIENCE)
+    click(dock.run.register)
+    qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
+    gc.collect()
+    layer = viewer.layers["a registered"]
+    click(dock.result.extents["none"])
+    before = layer.metadata["shapereg"]["result"].before
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, before.data), timeout=PATIENCE)
+    finish_workers()
 
 
 def test_the_preset_says_that_it_was_changed(dock):

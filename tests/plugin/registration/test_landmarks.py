@@ -5,17 +5,20 @@ import shlex
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Points
+from napari.layers import Labels, Layer, Points
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.landmark_panel import LandmarkPanel
+from napari_shapereg.plugin.layers import labels_layer
+from napari_shapereg.plugin.live_layers import LiveLayers
+from napari_shapereg.plugin.pair_panel import PairPanel
 from napari_shapereg.plugin.pairs import Pair, read_pair
 from napari_shapereg.plugin.snippets import as_command, as_python, sources_of
 from napari_shapereg.plugin.tasks import finish, prepare, remarks_on
 from napari_shapereg.registration import RegistrationSettings
 from napari_shapereg.transforms import read_points
-from napari_shapereg.volumes import read_labels, write_labels
+from napari_shapereg.volumes import LabelVolume, read_labels, write_labels
 
 PLACES = np.array([[13.0, 2.0, 0.0], [-11.0, 0.0, 0.0], [0.0, 7.0, 0.0], [0.0, 0.0, 5.0]])
 """On the moving shape, LPS mm."""
@@ -81,6 +84,52 @@ def test_landmarks_are_in_what_is_copied(volumes, wrong, tmp_path):
     exec(next(line for line in program.splitlines() if line.startswith("landmarks")), names)
     assert np.abs(np.array(names["landmarks"]) - [PLACES, wrong]).max() <= 5e-5
     assert "sr.register(moving, fixed, landmarks=landmarks, settings=settings)" in program
+
+
+def test_landmarks_go_with_a_volume_that_is_shown_where_it_belongs(qtbot, volumes, points, wrong):
+    """napari-nifti shows an oblique volume elsewhere; what is clicked there belongs to its voxels."""
+    viewer, foreign = ViewerModel(), shown_elsewhere(volumes[0])
+    fixed = Layer.create(*labels_layer(volumes[1], "b"))
+    clicked = Points(
+        [foreign.data_to_world(place) for place in volumes[0].grid.to_indices(PLACES)[:, ::-1]],
+        name="clicked",
+        scale=(2.0, 1.0, 0.5),
+    )
+    clicked.data = clicked.data / clicked.scale
+    for layer in (foreign, fixed, clicked, points[1]):
+        viewer.add_layer(layer)
+    panel = PairPanel(viewer, lambda: (clicked, points[1]))
+    qtbot.addWidget(panel)
+    panel.choose(foreign, fixed)
+    for _ in range(2):
+        panel.place()
+        assert np.abs(read_pair(foreign, fixed, (clicked, points[1])).landmarks[0] - PLACES).max() < 1e-9
+    assert np.abs(read_pair(foreign, fixed, (clicked, points[1])).landmarks[1] - wrong).max() < 1e-4
+    panel.disconnect_viewer()
+
+
+def shown_elsewhere(volume: LabelVolume) -> Labels:
+    """A layer as napari-nifti makes it: unrotated, its true matrix, index x, y, z to RAS mm, beside it."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([-1, -1, 1]) @ volume.grid.matrix
+    affine[:3, 3] = np.array([-1, -1, 1]) * volume.grid.origin
+    place = {"scale": -np.array(volume.grid.spacing[::-1]), "translate": (50.0, 60.0, 70.0)}
+    return Labels(volume.data.copy(), name="foreign", metadata={"affine": affine}, **place)
+
+
+def test_points_that_only_show_something_are_not_offered(qtbot, layers, quick, points):
+    viewer = ViewerModel()
+    panel = LandmarkPanel(viewer)
+    qtbot.addWidget(panel)
+    prepared = prepare(*layers, quick)
+    live = LiveLayers(viewer, prepared.pair, prepared.radius)
+    prepared.run.work()
+    live.show(prepared.run.take())
+    viewer.add_layer(points[0])
+    assert [layer.name for layer in viewer.layers] == ["a on its way", "x"]
+    for box in panel.boxes:
+        assert [box.itemText(row) for row in range(box.count())] == ["none", "x"]
+    panel.disconnect_viewer()
 
 
 def test_two_layers_of_points_are_chosen_and_may_go(qtbot, points):

@@ -97,7 +97,7 @@ def test_the_linear_fidelity_obeys_the_same_rules():
 
 def test_each_model_opens_its_own_settings():
     form = SettingsForm()
-    steps = {"voxels", "voxels.smoothness", "measures.smoothness", "pitch", "max_steps"}
+    steps = {"voxels", "voxels.smoothness", "measures.smoothness", "regularity", "pitch", "max_steps"}
     assert "momenta.widths" in form.reasons()
     assert not steps & form.reasons().keys()
     form.put("model", "lddmm")
@@ -136,6 +136,22 @@ def test_from_a_linear_fidelity_of_surfaces_there_is_a_way_back():
     form.put("linear_fidelity.name", "currents")
     form.put("linear", "none")
     assert "linear_fidelity.name" not in form.reasons()
+
+
+@pytest.mark.parametrize("place", ["linear_fidelity", "measures.fidelity"])
+def test_a_file_with_another_fidelity_takes_the_reach_away_too(tmp_path, place):
+    stated = {"name": "hausdorff"}
+    for name in reversed(place.split(".")):
+        stated = {name: stated}
+    (tmp_path / "other.json").write_text(json.dumps(stated))
+    (tmp_path / "rest.json").write_text('{"max_steps": 7}')
+    form = SettingsForm()
+    form.put(f"{place}.name", "sinkhorn")
+    form.put(f"{place}.reach", 12.0)
+    form.read(tmp_path / "rest.json")
+    assert form.value(f"{place}.reach") == 12.0
+    form.read(tmp_path / "other.json")
+    assert (form.value(f"{place}.name"), form.value(f"{place}.reach")) == ("hausdorff", None)
 
 
 def test_weights_that_a_file_states_replace_those_before(tmp_path):

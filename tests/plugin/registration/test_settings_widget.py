@@ -5,7 +5,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit
 
-from napari_shapereg.plugin.controls import Fold
+from napari_shapereg.plugin.controls import Column, Fold
 from napari_shapereg.plugin.machine import Machine
 from napari_shapereg.plugin.settings_form import SettingsForm
 from napari_shapereg.plugin.settings_widget import SettingsWidget
@@ -132,3 +132,16 @@ def test_a_title_shows_and_hides_what_is_below_it(qtbot):
     assert not content.isVisible()
     fold.unfold()
     assert content.isVisible()
+
+
+def test_a_column_is_never_narrower_than_what_was_unfolded_in_it(qtbot):
+    wide = QLineEdit()
+    wide.setMinimumWidth(400)
+    fold = Fold("Settings", wide)
+    column = Column(fold)
+    qtbot.addWidget(column)
+    column.resize(200, 50)
+    column.show()
+    fold.unfold()
+    qtbot.waitUntil(lambda: column.viewport().width() >= 400)
+    assert not column.horizontalScrollBar().isVisible()

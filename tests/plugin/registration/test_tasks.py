@@ -11,6 +11,7 @@ from napari_shapereg.deformations import AffineMap
 from napari_shapereg.errors import InputError
 from napari_shapereg.fidelities.named import NAMES, OF_SURFACES
 from napari_shapereg.plugin.comparison import Checkerboard, Composite
+from napari_shapereg.plugin.contours import Outlines
 from napari_shapereg.plugin.gradients import field_of, variants
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
 from napari_shapereg.plugin.path_layer import MOST_FACES
@@ -72,6 +73,7 @@ def test_only_whole_volumes_of_labels_are_offered(layers):
         Layer.create(np.zeros((4, 4)), {}, "image"),
         Layer.create(np.zeros((4, 4), dtype=int), {"name": "plane"}, "labels"),
         Labels(Composite(layers[0].data, layers[0].data, Checkerboard((2, 2, 2))), name="Comparison"),
+        Labels(Outlines(layers[0].data), name="Fixed contour"),
     ]
     assert label_layers([*others, *layers]) == list(layers)
 
