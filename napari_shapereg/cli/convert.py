@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -60,13 +60,17 @@ def convert(  # noqa: PLR0913 - one for each option
             "--reference",
             "-r",
             metavar="FIXED",
-            help="Image whose grid displacements are written on. Default: the fixed one of the folder.",
+            help="The fixed image, on whose grid displacements are written. Default: that of the folder.",
             show_default=False,
         ),
     ] = None,
     moving: Annotated[
         Path | None,
-        typer.Option(metavar="MOVING", help="The moving image, which FSL's files need.", show_default=False),
+        typer.Option(
+            metavar="MOVING",
+            help="The moving image, for FSL's files and for displacements of moving points.",
+            show_default=False,
+        ),
     ] = None,
     bids: Annotated[
         str | None,
@@ -87,12 +91,17 @@ def convert(  # noqa: PLR0913 - one for each option
     """Write a transform in the form that another tool takes.
 
     The ending of FILE says the form: .h5, .tfm or .txt hold chains exactly, .mat a linear map, .nii.gz, .nrrd
-    or .mha displacements at every voxel of the fixed grid.
+    or .mha displacements at every voxel of the image whose points the map takes: the fixed one, or with
+    --inverse the moving one.
     """
     if bids is not None:
         _write_bids(transform, output, bids, quiet=quiet)
         return
     require_place(output)
+    if inverse and not transform[0].is_dir():
+        raise InputError(
+            f"{transform[0]}: --inverse takes a folder that `register` wrote; give the other file"
+        )
     direction = MOVING_TO_FIXED if inverse else FIXED_TO_MOVING
     files = [transform_file(path, direction, "images") if path.is_dir() else path for path in transform]
 
@@ -101,7 +110,11 @@ def convert(  # noqa: PLR0913 - one for each option
     chosen = reference or fixed_image_of(transform[0])
     fixed = read_grid(chosen) if chosen else None
     beside = read_grid(moving) if moving else None
-    _write(_read(files, source, fixed, beside), output, target, fixed, beside)
+    mapped = _read(files, source, fixed, beside)
+    if files[0].name.startswith(MOVING_TO_FIXED):
+        _write(mapped, output, target, Images(beside, fixed, "--moving with the moving image"))
+    else:
+        _write(mapped, output, target, Images(fixed, beside, "--reference with the fixed image"))
     if not quiet:
         typer.echo(f"wrote {output}")
 
@@ -118,36 +131,45 @@ def _read(
     return maps[0] if len(maps) == 1 else chain(*maps)
 
 
-def _write(
-    mapped: sitk.Transform,
-    output: Path,
-    target: Convention,
-    fixed: ImageGrid | None,
-    moving: ImageGrid | None,
-) -> None:
+class Images(NamedTuple):
+    """The grids between which a map goes.
+
+    Parameters
+    ----------
+    start : ImageGrid, optional
+        Of the image whose points the map takes.
+    end : ImageGrid, optional
+    start_option : str
+        Which option gives the first one, where it is missing.
+    """
+
+    start: ImageGrid | None
+    end: ImageGrid | None
+    start_option: str
+
+
+def _write(mapped: sitk.Transform, output: Path, target: Convention, images: Images) -> None:
     from napari_shapereg.transforms import write_displacement, write_fsl, write_matrix, write_transform
 
     name = output.name.lower()
     if target is Convention.FSL:
-        write_fsl(mapped, output, *_both(fixed, moving))
+        write_fsl(mapped, output, *_both(images.start, images.end))
     elif name.endswith(".mat") and target is Convention.RAS:
         write_matrix(mapped, output)
     elif name.endswith((*_CHAINS, ".mat")):
         if target is Convention.RAS:
             raise InputError(f"{output}: --to ras is for .nii, .nii.gz and .mat files; ITK's are LPS")
         write_transform(mapped, output)
-    elif fixed is None:
-        raise InputError(
-            f"{output}: displacements need a grid to lie on: add --reference with the fixed image"
-        )
+    elif images.start is None:
+        raise InputError(f"{output}: displacements need a grid to lie on: add {images.start_option}")
     else:
-        write_displacement(mapped, fixed, output, frame="RAS" if target is Convention.RAS else "LPS")
+        write_displacement(mapped, images.start, output, frame="RAS" if target is Convention.RAS else "LPS")
 
 
-def _both(fixed: ImageGrid | None, moving: ImageGrid | None) -> tuple[ImageGrid, ImageGrid]:
-    if fixed is None or moving is None:
+def _both(one: ImageGrid | None, other: ImageGrid | None) -> tuple[ImageGrid, ImageGrid]:
+    if one is None or other is None:
         raise InputError("FSL's files need both images: add --reference FIXED and --moving MOVING")
-    return fixed, moving
+    return one, other
 
 
 def _write_bids(given: list[Path], folder: Path, stem: str, *, quiet: bool) -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_shapereg.transforms import read_fsl, read_transform
+from napari_shapereg.transforms import read_fsl, read_transform, transform_points
 from napari_shapereg.volumes import read_labels
+from napari_shapereg.volumes.images import read_grid
 
 
 @pytest.fixture
@@ -69,6 +70,38 @@ def test_a_folder_gives_either_direction_and_its_grid(shapereg, registered, poin
         assert written.TransformPoint(point) == kept.TransformPoint(point)
     assert shapereg("convert", folder, "-o", tmp_path / "field.nii.gz", "--to", "ras").code == 0
     assert nibabel.load(tmp_path / "field.nii.gz").header["intent_code"] == 1006
+
+
+@pytest.mark.parametrize("given", [[".", "--inverse"], ["moving_to_fixed.h5"]], ids=str)
+@pytest.mark.parametrize("convention", ["itk", "ras", "fsl"])
+def test_the_inverse_lies_on_the_moving_grid(shapereg, registered, sample_files, tmp_path, given, convention):
+    folder, _ = registered
+    words = ["convert", folder / given[0], *given[1:], "-o", tmp_path / "back.nii.gz", "--to", convention]
+    refused = shapereg(*words)
+    assert refused.code == 2
+    assert "--moving" in refused.err
+    assert shapereg(*words, "--moving", sample_files[0]).code == 0
+    moving, fixed = (read_grid(path) for path in sample_files)
+    assert moving.size != fixed.size
+    written = tmp_path / "back.nii.gz"
+    image = nibabel.load(written)
+    assert image.shape[:3] == moving.size
+    np.testing.assert_allclose(image.affine, nibabel.load(sample_files[0]).affine, atol=1e-4)
+    back = read_fsl(written, moving, fixed) if convention == "fsl" else read_transform(written)
+    # Within the grid, at the border of which ITK's fields end.
+    points = moving.to_points(
+        np.random.default_rng(0).uniform(1, np.array(moving.size) - 2, (200, 3)).round()
+    )
+    kept = read_transform(folder / "moving_to_fixed.h5")
+    # float32 displacements and headers.
+    np.testing.assert_allclose(transform_points(back, points), transform_points(kept, points), atol=2e-4)
+
+
+def test_the_inverse_of_a_file_is_another_file(shapereg, affine, tmp_path):
+    run = shapereg("convert", affine, "--inverse", "-o", tmp_path / "map.h5")
+    assert run.code == 2
+    assert "--inverse takes a folder" in run.err
+    assert not (tmp_path / "map.h5").exists()
 
 
 def test_what_is_missing_is_said(shapereg, affine, tmp_path):
