@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_shapereg.cli.agreement import print_agreement
+from napari_shapereg.cli.directions import FIXED_TO_MOVING, MOVING_TO_FIXED, transform_file
 from napari_shapereg.cli.options import Json, Labels, naming_both, parse_labels
 from napari_shapereg.cli.tables import print_json
 from napari_shapereg.errors import InputError
@@ -58,14 +59,23 @@ def evaluate(
     another grid: the nearest voxel is taken.
     """
     chosen = parse_labels(labels)
+    if landmarks and transform is None:
+        raise InputError(
+            "--landmarks measures what a transform does to them: add --transform with the folder that "
+            "`register` wrote, or the file of a transform from fixed to moving points"
+        )
 
     from napari_shapereg.volumes import read_labels
 
     volumes = read_labels(fixed), read_labels(other)
     wanted = _wanted(*volumes, chosen)
-    metrics = _measure(*volumes, wanted, transform)
-    if landmarks:
-        metrics = replace(metrics, landmarks=_landmark_errors(*landmarks, transform))
+    if transform is None:
+        metrics = _as_they_lie(*volumes, wanted)
+    else:
+        mapped = _read(transform, FIXED_TO_MOVING)
+        metrics = _through(*volumes, wanted, mapped, transform)
+        if landmarks:
+            metrics = replace(metrics, landmarks=_landmark_errors(*landmarks, mapped))
 
     from napari_shapereg.quality import concerns
 
@@ -87,32 +97,38 @@ def _wanted(fixed: LabelVolume, other: LabelVolume, chosen: tuple[int, ...] | No
     return chosen or tuple(present)
 
 
-def _measure(fixed: LabelVolume, other: LabelVolume, wanted: tuple[int, ...], given: Path | None) -> Metrics:
+def _as_they_lie(fixed: LabelVolume, other: LabelVolume, wanted: tuple[int, ...]) -> Metrics:
+    """Return the agreement of the volumes where they are, as what a reader looks at: ``after``."""
     import SimpleITK as sitk
 
-    from napari_shapereg.quality import Metrics, label_agreement, regularity
+    from napari_shapereg.quality import Metrics, label_agreement
     from napari_shapereg.transforms import resample_labels
 
-    as_it_lies = resample_labels(other, fixed.grid, sitk.Transform(3, sitk.sitkIdentity))
-    agreement = label_agreement(fixed, as_it_lies, wanted)
-    names = {**other.names, **fixed.names}
-    if given is None:
-        return Metrics(before={}, after=agreement, names=names)
-    mapped = _read(given, "fixed_to_moving")
+    on_grid = resample_labels(other, fixed.grid, sitk.Transform(3, sitk.sitkIdentity))
+    agreement = label_agreement(fixed, on_grid, wanted)
+    return Metrics(before={}, after=agreement, names={**other.names, **fixed.names})
+
+
+def _through(
+    fixed: LabelVolume, other: LabelVolume, wanted: tuple[int, ...], mapped: sitk.Transform, given: Path
+) -> Metrics:
+    from napari_shapereg.quality import label_agreement, regularity
+    from napari_shapereg.transforms import resample_labels
+
+    lying = _as_they_lie(fixed, other, wanted)
     warped = resample_labels(other, fixed.grid, mapped)
     counts = {label: int((other.data == label).sum()) for label in wanted}
-    return Metrics(
-        before=agreement,
+    return replace(
+        lying,
+        before=lying.after,
         after=label_agreement(fixed, warped, wanted),
         regularity=regularity(mapped, fixed.grid),
         inverse_consistency=_consistency(mapped, given, fixed),
-        names=names,
         moving_volumes={label: count * other.grid.voxel_volume for label, count in counts.items()},
     )
 
 
 def _read(given: Path, direction: str) -> sitk.Transform:
-    from napari_shapereg.cli.directions import transform_file
     from napari_shapereg.transforms import read_transform
 
     return read_transform(transform_file(given, direction, "the moving labels"))
@@ -121,16 +137,13 @@ def _read(given: Path, direction: str) -> sitk.Transform:
 def _consistency(mapped: sitk.Transform, given: Path, fixed: LabelVolume) -> InverseConsistency | None:
     from napari_shapereg.quality import inverse_consistency
 
-    return inverse_consistency(mapped, _read(given, "moving_to_fixed"), fixed) if given.is_dir() else None
+    return inverse_consistency(mapped, _read(given, MOVING_TO_FIXED), fixed) if given.is_dir() else None
 
 
-def _landmark_errors(fixed: Path, other: Path, given: Path | None) -> LandmarkErrors:
-    import SimpleITK as sitk
-
+def _landmark_errors(fixed: Path, other: Path, mapped: sitk.Transform) -> LandmarkErrors:
     from napari_shapereg.quality import target_registration_error
     from napari_shapereg.transforms import paired_landmarks, read_points
 
-    mapped = sitk.Transform(3, sitk.sitkIdentity) if given is None else _read(given, "fixed_to_moving")
     sets = read_points(fixed), read_points(other)
     with naming_both(other, fixed):
         pairs = paired_landmarks(*sets)

@@ -91,6 +91,9 @@ def test_landmarks_are_paired_and_measured(shapereg, shifted, tmp_path):
     (tmp_path / "other.csv").write_text("label,x,y,z\nlateral,5,5,5\nmedial,4,5,7\n")
     words = ["evaluate", *shifted, "-t", tmp_path / "shift.tfm"]
     words += ["--landmarks", tmp_path / "fixed.csv", tmp_path / "other.csv"]
+    alone = shapereg(*words[:3], *words[5:])
+    assert alone.code == 2
+    assert "add --transform" in alone.err
     errors = json.loads(shapereg(*words, "--json").out)["landmarks"]
     assert errors["landmarks"]["lateral"] == {"before": pytest.approx(1), "after": pytest.approx(0)}
     assert errors["landmarks"]["medial"] == {"before": pytest.approx(5**0.5), "after": pytest.approx(2)}

@@ -222,8 +222,17 @@ def test_points_may_tell_what_moved_them(shapereg, result, tmp_path):
     words = ["warp", tmp_path / "points.csv", "-t", result, "--displacement"]
     assert shapereg(*words, "-o", tmp_path / "moved.csv").code == 0
     assert (tmp_path / "moved.csv").read_text() == "x,y,z,dx,dy,dz,name\n3.1,0.4,6,2.1,-1.6,3,a\n"
-    assert shapereg(*words, "-o", tmp_path / "moved.mrk.json").code == 0
+    assert shapereg(*words[:-1], "-o", tmp_path / "moved.mrk.json").code == 0
     assert '"label": "a"' in (tmp_path / "moved.mrk.json").read_text()
-    run = shapereg(*words, "-o", tmp_path / "moved.fcsv")
+    run = shapereg(*words[:-1], "-o", tmp_path / "moved.fcsv")
     assert run.code == 2
     assert "unknown; use one of" in run.err
+
+
+def test_displacements_that_nothing_would_hold_are_refused(shapereg, boxes, result, tmp_path):
+    (tmp_path / "points.csv").write_text("x,y,z\n1,2,3\n")
+    for source, name in ((tmp_path / "points.csv", "moved.mrk.json"), (boxes[0], "moved.nii.gz")):
+        run = shapereg("warp", source, "-t", result, "--displacement", "-o", tmp_path / name)
+        assert run.code == 2
+        assert "--displacement is for points in .vtk, .ply, .csv files" in run.err
+        assert not (tmp_path / name).exists()
