@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_shapereg.plugin.cost_curve import CostCurve
-from napari_shapereg.plugin.garbage import set_aside, take_back
+from napari_shapereg.plugin.garbage import aside, set_aside, take_back
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.live_view import INTERVAL
 from napari_shapereg.plugin.notifications import telling
@@ -73,17 +73,23 @@ class RunPanel(QWidget):
         self._moving: Labels | None = None
         self._reason = ""
         self._running: list[Run] = []
+        self._keeping: list[Job] = []
+        self._kept: list[tuple[Finished, Labels | None]] = []
         self._holder = object()
         self._due = 0.0
         self._build()
         self._tick = QTimer(self)
         self._tick.timeout.connect(self._look)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_BREATH)
+        self._soon.timeout.connect(self._show_kept)
         # When the window closes, nobody is left to press Cancel.
         self.destroyed.connect(partial(_abandon, self._running, self._holder))
 
     @property
     def busy(self) -> bool:
-        """Whether a run is prepared, at work, or being finished."""
+        """Whether a run is prepared, at work, or being finished; not one that was cancelled."""
         return self._job is not None
 
     def enable(self, *, reason: str) -> None:
@@ -114,7 +120,10 @@ class RunPanel(QWidget):
         self.changed.emit()
 
     def stop(self) -> None:
-        """Cancel: the step under way is left to end by itself, and the best state so far is taken."""
+        """Cancel: the step under way is left to end by itself, and the best state so far is kept.
+
+        The next run can begin at once. The labels of the best map are shown once they are resampled.
+        """
         if not self.cancel.isEnabled():
             return
         self.cancel.setEnabled(False)
@@ -129,15 +138,17 @@ class RunPanel(QWidget):
             self.line.setText("Cancelled before the first step: nothing was moved.")
             return
         run.cancel()
-        self._finish(run)
+        self._keep(run)
 
     def close_down(self) -> None:
         """Cancel, and hear of nothing more."""
         self._tick.stop()
         _abandon(self._running, self._holder)
-        if self._job is not None:
-            self._job.drop()
-            self._job = None
+        for job in filter(None, (self._job, *self._keeping)):
+            job.drop()
+        self._job = None
+        self._keeping.clear()
+        self._kept.clear()
 
     def _prepared(self, prepared: Prepared) -> None:
         self._controller.begin(prepared, in_3d=self._in_3d())
@@ -172,9 +183,30 @@ class RunPanel(QWidget):
         self._tick.stop()
         self.curve.show_costs(run.costs)
         self.cancel.setEnabled(False)
-        self._say("taking the best state…" if run.cancelled else "resampling…", 1.0)
+        self._say("resampling…", 1.0)
         name = self._moving.name if self._moving is not None else "moving"
         self._job = Job(lambda: finish(run, name), self._done, self._broken, parent=self)
+
+    def _keep(self, run: Run) -> None:
+        """Finish a run that was cancelled, beside whatever is done next."""
+        moving = self._moving
+        name = moving.name if moving is not None else "moving"
+
+        def done(finished: Finished) -> None:
+            self._keeping.remove(job)
+            self._kept.append((finished, moving))
+            self._show_kept()
+
+        job = Job(lambda: finish(run, name), done, lambda: self._keeping.remove(job), parent=self, long=True)
+        self._keeping.append(job)
+        self._controller.end()
+        self._idle()
+        self.line.setText("Cancelled: the best map is kept. Its labels are being resampled…")
+
+    def _show_kept(self) -> None:
+        """Show what cancelled runs came to, unless the viewer shows another run: then after that."""
+        while self._kept and not self.busy:
+            self._show(*self._kept.pop(0))
 
     def _done(self, finished: Finished) -> None:
         # Each of these keeps the window waiting for a moment.
@@ -185,9 +217,14 @@ class RunPanel(QWidget):
     def _show_result(self, finished: Finished) -> None:
         if self._job is None:
             return
-        layer = self._controller.show_result(finished, self._moving)
-        result = finished.result
+        moving = self._moving
         self._idle()
+        self._show(finished, moving)
+
+    def _show(self, finished: Finished, moving: Labels | None) -> None:
+        with aside():
+            layer = self._controller.show_result(finished, moving)
+        result = finished.result
         self.line.setText(f"{result.status.value} {len(result.history)} steps in {clock(result.seconds)}.")
         self.finished.emit((finished, layer))
 
@@ -207,6 +244,7 @@ class RunPanel(QWidget):
         self.cancel.setEnabled(False)
         self.enable(reason=self._reason)
         self.changed.emit()
+        self._soon.start()
 
     def _say(self, text: str, progress: float) -> None:
         self.line.setText(text)

@@ -169,7 +169,9 @@ def test_cancel_takes_the_best_state_while_the_step_under_way_goes_on(dock, view
     reached = run_of(dock).result()
     click(dock.run.cancel)
     assert not dock.run.cancel.isEnabled()
-    qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
+    assert dock.run.register.isEnabled(), "at once"
+    assert names(viewer) == ["a", "b"]
+    qtbot.waitUntil(lambda: "a registered" in names(viewer), timeout=PATIENCE)
     assert not stuck.is_set(), "the step has not ended"
     result = viewer.layers["a registered"].metadata["shapereg"]["result"]
     assert result.status is Status.CANCELLED
@@ -189,6 +191,35 @@ def test_cancel_before_the_first_step_leaves_nothing(dock, viewer):
     assert not dock.run.busy
     assert names(viewer) == ["a", "b"]
     assert "nothing was moved" in dock.run.line.text()
+
+
+def test_a_run_that_was_cancelled_is_shown_after_the_one_that_was_begun_meanwhile(
+    dock, viewer, qtbot, stuck, monkeypatch
+):
+    """Finishing takes seconds where a map must be sampled first; nobody has to wait for it."""
+    from napari_shapereg.plugin import run_panel
+
+    gate, end = threading.Event(), run_panel.finish
+
+    def slow(run, name):
+        if run.cancelled:
+            gate.wait(PATIENCE / 1000)
+        return end(run, name)
+
+    monkeypatch.setattr(run_panel, "finish", slow)
+    click(dock.run.register)
+    qtbot.waitUntil(lambda: bool(dock.run._running) and len(run_of(dock).costs) == 4, timeout=PATIENCE)
+    click(dock.run.cancel)
+    assert "best map is kept" in dock.run.line.text()
+    click(dock.run.register)
+    qtbot.waitUntil(lambda: bool(dock.run._running), timeout=PATIENCE)
+    gate.set()
+    qtbot.waitUntil(lambda: len(dock.run._kept) == 1, timeout=PATIENCE)
+    assert "a registered" not in names(viewer), "the viewer shows a run"
+    stuck.set()
+    qtbot.waitUntil(lambda: "a registered [1]" in names(viewer), timeout=PATIENCE)
+    first, second = (viewer.layers[name].metadata["shapereg"]["result"] for name in names(viewer)[2:])
+    assert {first.status is Status.CANCELLED, second.status is Status.CANCELLED} == {True, False}
 
 
 def test_pressing_twice_makes_one_run(dock, viewer, qtbot, monkeypatch):
