@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_shapereg.cli import warp
+from napari_shapereg.transforms import points_io
 from napari_shapereg.volumes import ImageGrid, read_labels, write_labels
 
 SHIFT = np.array([2.1, -1.6, 3.0])
@@ -227,6 +229,10 @@ def test_points_may_tell_what_moved_them(shapereg, result, tmp_path):
     run = shapereg(*words[:-1], "-o", tmp_path / "moved.fcsv")
     assert run.code == 2
     assert "unknown; use one of" in run.err
+
+
+def test_the_endings_of_points_are_those_that_are_read():
+    assert warp.POINT_ENDINGS == points_io.READ_ENDINGS
 
 
 def test_displacements_that_nothing_would_hold_are_refused(shapereg, boxes, result, tmp_path):
