@@ -195,7 +195,7 @@ class ArrowsPanel(QWidget):
         self.note.show()
 
     def _build(self) -> None:
-        self.one, self.all = QPushButton("Show &arrows −∇d"), QPushButton("All fidelities")
+        self.one, self.all = QPushButton("Show &arrows −∇d"), QPushButton("All fi&delities")
         self._tips = {
             self.one: "Show v = −∇d of the chosen fidelity: where it would send each point, before "
             "anything has moved. The arrows follow the settings.",

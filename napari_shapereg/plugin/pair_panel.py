@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_shapereg.plugin.pairs import LabelRow
 
-_EDITED = ("paint", "labels_update", "data", "scale", "translate", "affine")
+_EDITED = ("paint", "labels_update", "data", "scale", "translate", "rotate", "shear", "affine")
 """Events of a layer after which it holds another shape."""
 _PATIENCE = 400
 """Milliseconds without a stroke of the brush before the labels are looked for again."""
@@ -290,7 +290,7 @@ class PairPanel(QWidget):
             for row, (title, tip) in enumerate(
                 (
                     ("&Moving", "The labels layer that is moved."),
-                    ("&Fixed", "The labels layer that it is moved onto."),
+                    ("Fi&xed", "The labels layer that it is moved onto."),
                 )
             )
         )
@@ -300,7 +300,7 @@ class PairPanel(QWidget):
         swap.setAccessibleName("Exchange moving and fixed")
         swap.clicked.connect(self._swap)
         layout.addWidget(swap, 0, 2, 2, 1)
-        title = QLabel("&Labels")
+        title = QLabel("La&bels")
         title.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._list = QListWidget()
         self._list.setIconSize(QSize(12, 12))

@@ -233,7 +233,7 @@ class RegistrationDock(QWidget):
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(6)
-        asked = self.pair, Fold("Landmarks", self.landmarks), self._preset_row(), self._settings_fold()
+        asked = self.pair, Fold("Landmar&ks", self.landmarks), self._preset_row(), self._settings_fold()
         for part in (*asked, _line(), self.arrows, _line(), self.run, self.result):
             layout.addWidget(part)
         layout.addStretch(1)
@@ -246,7 +246,7 @@ class RegistrationDock(QWidget):
         row = QWidget()
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.preset, title = QComboBox(), QLabel("&Preset")
+        self.preset, title = QComboBox(), QLabel("Pre&set")
         for name in PRESETS:
             text, tip = _PRESETS[name]
             self.preset.addItem(text, name)
@@ -286,7 +286,7 @@ class RegistrationDock(QWidget):
             button.clicked.connect(clicked)
             buttons.addWidget(button, place // 2, place % 2)
         layout.addLayout(buttons)
-        self.fold = Fold("Settings", content)
+        self.fold = Fold("Settin&gs", content)
         return self.fold
 
     def _show_preset(self) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import LabelVolume
 
 _EXTENTS: dict[Extent, tuple[str, str]] = {
-    "none": ("&None", "The moving labels as they lie."),
+    "none": ("N&one", "The moving labels as they lie."),
     "affine": ("Affi&ne", "Through the linear part of the map alone."),
     "full": ("F&ull", "Through all of the map."),
 }
@@ -173,7 +173,7 @@ class ResultPanel(QWidget):
             shown.addWidget(button)
         self.extents["full"].setChecked(True)
         group.buttonClicked.connect(self._on_extent)
-        self.inspect, self.path = QPushButton("&Inspect"), QPushButton("&Path  t = 0 … 1")
+        self.inspect, self.path = QPushButton("&Inspect"), QPushButton("Pa&th  t = 0 … 1")
         self.inspect.setToolTip("Open the dock that compares, measures and exports the result.")
         self.inspect.clicked.connect(self._on_inspect)
         self.path.setCheckable(True)

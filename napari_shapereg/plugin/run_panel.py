@@ -209,10 +209,13 @@ class RunPanel(QWidget):
             self._show(*self._kept.pop(0))
 
     def _done(self, finished: Finished) -> None:
-        # Each of these keeps the window waiting for a moment.
+        # Each of these keeps the window waiting for a moment: it draws in between.
         self._controller.end_view()
-        QTimer.singleShot(_BREATH, self._controller.scene.leave)
-        QTimer.singleShot(2 * _BREATH, partial(self._show_result, finished))
+        QTimer.singleShot(_BREATH, partial(self._leave_scene, finished))
+
+    def _leave_scene(self, finished: Finished) -> None:
+        self._controller.scene.leave()
+        QTimer.singleShot(_BREATH, partial(self._show_result, finished))
 
     def _show_result(self, finished: Finished) -> None:
         if self._job is None:

@@ -11,7 +11,7 @@ import pytest
 from napari.layers import Labels, Points, Vectors
 from napari.qt.threading import WorkerBase
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 
 from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.registration_dock import RegistrationDock
@@ -475,6 +475,22 @@ def test_a_dock_that_napari_opened_holds_on_to_its_result(shapereg, make_napari_
     before = layer.metadata["shapereg"]["result"].before
     qtbot.waitUntil(lambda: np.array_equal(layer.data, before.data), timeout=PATIENCE)
     finish_workers()
+
+
+def test_every_key_with_alt_does_one_thing(dock, viewer):
+    """Qt does nothing for a key that two texts underline, and napari's menus have theirs."""
+    widgets = [*dock.findChildren(QAbstractButton), *dock.findChildren(QLabel)]
+    own = [key for key in (mnemonic(widget.text()) for widget in widgets) if key]
+    menus = {mnemonic(action.text()) for action in viewer.window.main_menu.actions()}
+    assert len(own) >= 14
+    assert len(set(own)) == len(own)
+    assert not set(own) & menus
+
+
+def mnemonic(text: str) -> str:
+    """The underlined letter, or nothing."""
+    _, _, after = text.partition("&")
+    return after[:1].lower()
 
 
 def test_the_preset_says_that_it_was_changed(dock):
