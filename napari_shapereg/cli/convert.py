@@ -32,7 +32,7 @@ def convert(  # noqa: PLR0913 - one for each option
     transform: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TRANSFORM...",
+            metavar="TRANSFORM",
             help="A folder that `register` wrote, or files; the first one is applied to the points first.",
         ),
     ],
