@@ -19,7 +19,7 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="The .html file. Default: report.html in the folder.",
+            help="The .html or .pdf file. Default: report.html in the folder.",
             show_default=False,
         ),
     ] = None,
@@ -35,13 +35,14 @@ def report(
 ) -> None:
     """Write the report of a registration again, from its folder and the two volumes.
 
-    One self-contained HTML file: the agreement before and after, pictures in three planes, the regularity of
-    the map, the costs of the run, settings and versions. The volumes are those that the folder names, and
-    they are checked to be the ones that were registered.
+    One self-contained file, HTML or PDF by its ending: the agreement before and after, pictures in three
+    planes, the regularity of the map, the costs of the run, settings and versions. The volumes are those that
+    the folder names, and they are checked to be the ones that were registered.
     """
     target = output or folder / "report.html"
-    if target.suffix.lower() != ".html":
-        raise InputError(f"{target}: the report is an .html file, got {target.suffix or 'no ending'!r}")
+    if target.suffix.lower() not in (".html", ".pdf"):
+        ending = target.suffix or "no ending"
+        raise InputError(f"{target}: the report is an .html or a .pdf file, got {ending!r}")
     require_place(target)
 
     from napari_shapereg.registration import read_result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_shapereg.quality.pictures import new_figure, to_png
+from napari_shapereg.quality.panels import new_figure, to_png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,29 +1,59 @@
-"""The report of a registration: one HTML file that holds everything and needs no network."""
+"""The report of a registration: one HTML or PDF file that holds everything and needs no network."""
 
 from __future__ import annotations
 
 import base64
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_shapereg.errors import MissingExtraError
 from napari_shapereg.quality.anatomy import describe_point
+from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
+from napari_shapereg.quality.map_pictures import jacobian_map_picture
+from napari_shapereg.quality.orientation import orientation_rows
 from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture, write_comparison_picture
 from napari_shapereg.quality.plots import cost_plot, jacobian_plot
-from napari_shapereg.volumes.files import whole_file
+from napari_shapereg.quality.report_pdf import page_as_pdf
+from napari_shapereg.quality.surface_pictures import displacement_picture
+from napari_shapereg.quality.worst_pictures import worst_points_picture
+from napari_shapereg.volumes.files import file_ending, naming, whole_file
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    import SimpleITK as sitk
     from jinja2 import Template
+    from numpy.typing import NDArray
 
+    from napari_shapereg.quality.surface_pictures import Displacement
     from napari_shapereg.volumes import LabelVolume
 
-__all__ = ["write_comparison_picture", "write_report"]
+__all__ = ["ReportedMap", "write_comparison_picture", "write_report"]
 
+ENDINGS = (".html", ".pdf")
 _TEMPLATE = "report.html.j2"
+_SEED = "none: no random numbers are drawn"
+
+
+class ReportedMap(NamedTuple):
+    """The map of a registration, as its pictures need it.
+
+    Attributes
+    ----------
+    transform : SimpleITK.Transform
+        Fixed to moving points, y ↦ A⁻¹(y + u(y)), LPS mm.
+    matrix : (3, 3) float64 array
+        A, moving to fixed.
+    displacement : callable
+        Takes (N, 3) fixed points and returns u there, LPS mm.
+    """
+
+    transform: sitk.Transform
+    matrix: NDArray[np.float64]
+    displacement: Displacement
 
 
 def write_report(  # noqa: PLR0913 (a report is made of that many things, each named)
@@ -38,16 +68,18 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
     history: Sequence[tuple[str, int, float]],
     provenance: Mapping[str, Any],
     warnings: Sequence[str],
+    mapping: ReportedMap | None = None,
 ) -> Path:
     """Write the report of one registration, whole or not at all.
 
-    Everything given is escaped: names and settings cannot become markup. The file holds no script and may
-    load nothing, which its own content security policy enforces.
+    Everything given is escaped: names and settings cannot become markup. The HTML file holds no script and
+    may load nothing, which its own content security policy enforces. The PDF file is laid out from the same
+    page, so that it says the same; letters that its font, DejaVu Sans, lacks appear in it as boxes.
 
     Parameters
     ----------
     path : path
-        The ``.html`` file.
+        The ``.html`` or ``.pdf`` file.
     title : str
     fixed, moving, after : LabelVolume
         The fixed labels, the moving ones as they lie, on a grid of their own, and the warped ones on the
@@ -60,6 +92,8 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
         In the order of the run; may be empty.
     warnings : sequence of str
         Sentences such as those of `concerns`.
+    mapping : ReportedMap, optional
+        Without it there are no pictures of the displacement and of det J.
 
     Returns
     -------
@@ -69,27 +103,45 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
     Raises
     ------
     InputError
-        The volumes lie on different grids, or the file cannot be written.
+        The ending is another one, the volumes lie on different grids, or the file cannot be written.
     MissingExtraError
-        Jinja2 or matplotlib is not installed.
+        Jinja2, matplotlib or, for a PDF, fpdf2 is not installed.
     """
     target = Path(path).expanduser()
+    with naming(target):
+        ending = file_ending(target, ENDINGS)
+    worst = _worst_points(metrics["labels"])
     page = _template().render(
         title=title,
         warnings=list(warnings),
         labels=metrics["labels"],
         jacobian=metrics.get("jacobian"),
         consistency=metrics.get("inverse_consistency"),
+        orientation=orientation_rows(fixed, moving, mapping.matrix if mapping else None),
+        in_turn=[_embedded(picture) for picture in before_and_after(fixed, moving, after)],
+        slices_in_turn=[_embedded(picture) for picture in fixed_and_warped(fixed, after)],
         comparison=_embedded(comparison_picture(fixed, moving, after)),
         mosaic=_embedded(mosaic_picture(fixed, after)),
+        worst=_embedded(worst_points_picture(fixed, after, worst)) if worst else None,
         histogram=_embedded(jacobian_plot(metrics["jacobian"])) if metrics.get("jacobian") else None,
+        displacement=_embedded(displacement_picture(fixed, mapping.displacement)) if mapping else None,
+        map=_embedded(jacobian_map_picture(mapping.transform, fixed)) if mapping else None,
         costs=_embedded(cost_plot(history)) if history else None,
         provenance=list(_rows(provenance)),
-        settings=list(_rows(settings)),
+        settings=list(_rows({**settings, "seed": _SEED})),
     )
+    content = _sound(page).encode("utf-8") if ending == ".html" else page_as_pdf(_sound(page), _sound(title))
     with whole_file(target) as temporary:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
     return target
+
+
+def _worst_points(labels: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the points where contours are farthest apart, the farthest first."""
+    rows = [(label, row["after"]) for label, row in labels.items() if row["after"]]
+    known = [(label, after) for label, after in rows if after.get("worst_point")]
+    known.sort(key=lambda pair: -pair[1]["hd"])
+    return {f"label {label}: {after['hd']:.1f} mm": after["worst_point"] for label, after in known}
 
 
 def _template() -> Template:
@@ -105,6 +157,11 @@ def _template() -> Template:
     environment.filters.update(number=_number, percent=_percent, point=_point)
     source = resources.files("napari_shapereg.quality").joinpath(_TEMPLATE).read_text("utf-8")
     return environment.from_string(source)
+
+
+def _sound(text: str) -> str:
+    """Write out what is no letter: the names of files may be any bytes."""
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def _embedded(picture: bytes) -> str:

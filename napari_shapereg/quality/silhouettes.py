@@ -1,4 +1,4 @@
-"""Two volumes on one grid that holds both, however far apart they lie: for pictures of their silhouettes."""
+"""Volumes on one grid that holds them all, however far apart they lie: for pictures of their silhouettes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MAX_VOXELS = 2_000_000
 """A picture shows no more."""
 
 
-def on_one_grid(fixed: LabelVolume, moving: LabelVolume, *, margin: float) -> tuple[LabelVolume, LabelVolume]:
-    """Resample both volumes, as they lie, onto one grid along the fixed axes that holds the labels of both.
+def on_one_grid(fixed: LabelVolume, *others: LabelVolume, margin: float) -> tuple[LabelVolume, ...]:
+    """Resample volumes, as they lie, onto one grid along the fixed axes that holds the labels of all.
 
     Parameters
     ----------
-    fixed, moving : LabelVolume
+    fixed, others : LabelVolume
         On any grids; at least one has labels.
     margin : float
         Of the grid around the labels, mm.
 
     Returns
     -------
-    tuple of 2 LabelVolume
-        The fixed and the moving one, by nearest neighbour, on voxels of the fixed size or larger ones.
+    tuple of LabelVolume
+        The fixed one and the others, by nearest neighbour, on voxels of the fixed size or larger ones.
     """
-    corners = [_corners(volume) for volume in (fixed, moving) if volume.labels]
+    corners = [_corners(volume) for volume in (fixed, *others) if volume.labels]
     indices = fixed.grid.to_indices(np.concatenate(corners))
     around = margin / np.array(fixed.grid.spacing)
     first, last = np.floor(indices.min(axis=0) - around), np.ceil(indices.max(axis=0) + around)
@@ -45,7 +45,7 @@ def on_one_grid(fixed: LabelVolume, moving: LabelVolume, *, margin: float) -> tu
     )
     factor = max(1, math.ceil((whole.voxels / MAX_VOXELS) ** (1 / 3)))
     grid = whole.binned((factor, factor, factor))
-    return _on(grid, fixed), _on(grid, moving)
+    return tuple(_on(grid, volume) for volume in (fixed, *others))
 
 
 def _corners(volume: LabelVolume) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from napari_shapereg.quality import (
 )
 from napari_shapereg.registration.folder import complete_folder
 from napari_shapereg.registration.paths import straight_path
-from napari_shapereg.transforms import resample_labels, write_displacement, write_transform
+from napari_shapereg.transforms import resample_labels, transform_points, write_displacement, write_transform
 from napari_shapereg.volumes import write_labels
 
 if TYPE_CHECKING:
@@ -173,16 +173,21 @@ class RegisteredPair(ABC):
         """Write what only this kind of result has."""
 
     def write_report(self, path: Path) -> None:
-        """Write the report that people read, one self-contained HTML file.
+        """Write the report that people read, one self-contained file.
+
+        Parameters
+        ----------
+        path : Path
+            Ends in ``.html`` or ``.pdf``.
 
         Raises
         ------
         InputError
-            The file cannot be written.
+            The ending is another one, or the file cannot be written.
         MissingExtraError
             The extra "report" is not installed.
         """
-        from napari_shapereg.quality.report import write_report
+        from napari_shapereg.quality.report import ReportedMap, write_report
 
         metrics = self.metrics
         facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}
@@ -197,7 +202,12 @@ class RegisteredPair(ABC):
             history=[(step["level"], step["iteration"], step["cost"]) for step in metrics["history"]],
             provenance=facts | metrics["provenance"],
             warnings=metrics["concerns"],
+            mapping=ReportedMap(self.transform, self.affine.matrix, self._local_displacement),
         )
+
+    def _local_displacement(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return u(y) of y ↦ A⁻¹(y + u(y)) at (N, 3) fixed points, LPS mm."""
+        return self.affine.apply(transform_points(self.transform, points)) - points
 
 
 def _write_json(values: dict[str, Any], path: Path) -> None:

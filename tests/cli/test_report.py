@@ -26,9 +26,15 @@ def test_volumes_that_have_moved_can_be_named(shapereg, registered, sample_files
     assert not (folder / "report.html").exists()
 
 
+def test_the_report_is_written_as_pdf(shapereg, registered, tmp_path):
+    run = shapereg("report", registered[0], "-o", tmp_path / "again.pdf")
+    assert run == (0, f"wrote {tmp_path / 'again.pdf'}\n", "")
+    assert (tmp_path / "again.pdf").read_bytes().startswith(b"%PDF-")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["-o", "report.txt"], "an .html file"), (["-o", "none/report.html"], "does not exist")],
+    [(["-o", "report.txt"], "an .html or a .pdf file"), (["-o", "none/report.html"], "does not exist")],
 )
 def test_wrong_words(shapereg, registered, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,13 +11,17 @@ import numpy as np
 import pytest
 
 from napari_shapereg.errors import InputError, MissingExtraError
-from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
+from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity, report
+from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
+from napari_shapereg.quality.panels import new_figure, to_png
 from napari_shapereg.quality.plots import cost_plot
-from napari_shapereg.quality.report import write_report
+from napari_shapereg.quality.report import ReportedMap, write_report
+from napari_shapereg.transforms import transform_points
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
 pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
+imread = pytest.importorskip("matplotlib.image").imread
 
 EVIL = "<script>alert('x')</script>\"><img src=http://example.org/x>"
 VOID = {"meta", "img", "input", "br"}
@@ -66,6 +71,9 @@ def content(fixed, warped, smooth_map, affine):
         "history": [("affine", 0, 4.0), ("affine", 1, 2.0), ("flow", 0, 9.0), ("flow", 1, 3.0)],
         "provenance": {"moving": {"file": EVIL}, "device": "cpu"},
         "warnings": ["Label 2 grew by 31 % in volume.", EVIL],
+        "mapping": ReportedMap(
+            smooth_map, np.eye(3), lambda points: transform_points(smooth_map, points) - points
+        ),
     }
 
 
@@ -75,11 +83,22 @@ def grid():
     return ImageGrid((50, 40, 21), (0.8, 1.0, 1.9), (-9.6, -39.5, 11.0))
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Spare tests of the words the drawing of pictures."""
+    dot = new_figure(0.1, 0.1)
+    png = to_png(dot)
+    for name in ("comparison", "mosaic", "displacement", "jacobian_map", "worst_points"):
+        monkeypatch.setattr(report, f"{name}_picture", lambda *_: png)
+    for name in ("before_and_after", "fixed_and_warped"):
+        monkeypatch.setattr(report, name, lambda *_: (png, png))
+
+
 def read(path):
     return Page(Path(path).read_text("utf-8"))
 
 
-def test_the_page_says_what_was_measured(tmp_path, content):
+def test_the_page_says_what_was_measured(tmp_path, content, undrawn):
     page = read(write_report(tmp_path / "report.html", **content))
     assert page.open == []
     row = content["metrics"]["labels"]["5"]
@@ -101,7 +120,7 @@ def test_the_page_says_what_was_measured(tmp_path, content):
     assert "textarea" in page.tags
 
 
-def test_whatever_the_user_supplies_is_text(tmp_path, content):
+def test_whatever_the_user_supplies_is_text(tmp_path, content, undrawn):
     path = write_report(tmp_path / "report.html", **content)
     page = read(path)
     assert "script" not in page.tags
@@ -115,7 +134,7 @@ def test_the_page_stands_alone(tmp_path, content):
     sources = [
         value for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
     ]
-    assert len(sources) == 4
+    assert len(sources) == 11
     for source in sources:
         kind, _, data = source.partition(",")
         assert kind == "data:image/png;base64"
@@ -124,17 +143,19 @@ def test_the_page_stands_alone(tmp_path, content):
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     images = [tag for tag, name, value in page.attributes if (tag, name) == ("img", "alt") and value]
-    assert len(images) == 4
+    assert len(images) == 11
 
 
-def test_a_report_without_a_map_and_without_warnings(tmp_path, content):
+def test_a_report_without_a_map_and_without_warnings(tmp_path, content, undrawn):
     content["metrics"] = {**content["metrics"], "jacobian": None, "inverse_consistency": None}
     content["metrics"]["labels"]["2"]["after"] = None
-    page = read(write_report(tmp_path / "report.html", **{**content, "warnings": [], "history": []}))
+    page = read(
+        write_report(tmp_path / "report.html", **{**content, "warnings": [], "history": [], "mapping": None})
+    )
     assert "No automatic warning" in page.text
     assert "The map was not measured" in page.text
     assert "Convergence" not in page.text
-    assert page.tags.count("img") == 2
+    assert page.tags.count("img") == 7
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path, content):
@@ -147,11 +168,25 @@ def test_costs_of_any_sign_and_size_are_drawn():
     assert cost_plot(history).startswith(b"\x89PNG")
 
 
-def test_an_interrupted_report_leaves_nothing(tmp_path, content, monkeypatch):
+def test_a_name_of_any_bytes_is_written_out(tmp_path, content, undrawn):
+    content["title"] = "knee \udcff.nii"  # how Python holds a byte of a file's name that is no UTF-8
+    for name in ("report.html", "report.pdf"):
+        assert write_report(tmp_path / name, **content).stat().st_size
+    assert "knee \\udcff.nii" in read(tmp_path / "report.html").text
+
+
+def test_pictures_shown_in_turn_are_of_one_size_and_differ(fixed, warped):
+    for first, second in (before_and_after(fixed, warped, fixed), fixed_and_warped(fixed, warped)):
+        one, other = (imread(io.BytesIO(png), format="png") for png in (first, second))
+        assert one.shape == other.shape
+        assert (one != other).any(axis=-1).sum() > 500
+
+
+def test_an_interrupted_report_leaves_nothing(tmp_path, content, undrawn, monkeypatch):
     def fill_the_disk(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(InputError, match=r"report\.html: cannot be written \(No space left on device\)"):
         write_report(tmp_path / "report.html", **content)
     assert list(tmp_path.iterdir()) == []
@@ -170,3 +205,7 @@ def test_volumes_on_other_grids_are_refused(tmp_path, content):
     )
     with pytest.raises(InputError, match="different grids"):
         write_report(tmp_path / "report.html", **content)
+    with pytest.raises(
+        InputError, match=r"report\.txt: the ending '\.txt' is unknown; use one of \.html, \.pdf"
+    ):
+        write_report(tmp_path / "report.txt", **content)
