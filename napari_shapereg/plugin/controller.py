@@ -15,7 +15,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import MOST_ARROWS, arrows_layer
-from napari_shapereg.plugin.layer_affine import DRAWING
+from napari_shapereg.plugin.layer_affine import DRAWING, known
 from napari_shapereg.plugin.layers import points_layer
 from napari_shapereg.plugin.live_layers import LiveLayers
 from napari_shapereg.plugin.scene import Scene, label_colors
@@ -185,7 +185,7 @@ class RegistrationController:
     # ------------------------------------------------------------------------------------------------ result
 
     def show_result(self, finished: Finished, moving: Labels | None) -> Labels:
-        """Show the warped labels as outlines over the fixed ones, and hide the moving ones.
+        """Show the warped labels as outlines over the fixed ones, and hide the moving ones and former results.
 
         Parameters
         ----------
@@ -198,6 +198,9 @@ class RegistrationController:
         here = moving is not None and moving in self.viewer.layers
         colors = {"colormap": _outlining(moving.colormap)} if moving is not None and here else {}
         data, keywords, kind = finished.layer
+        for other in self.viewer.layers:
+            if known(other).get("result") is not None:
+                other.visible = False
         layer: Labels = self._added((data, {**keywords, **colors}, kind))
         layer.contour = 1
         if moving is not None and here:

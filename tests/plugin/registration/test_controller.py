@@ -265,6 +265,12 @@ def test_a_result_needs_no_moving_layer(controller, viewer, finished, layers):
     assert names(viewer) == ["b", "a registered"]
 
 
+def test_a_second_result_stands_alone_over_the_fixed_labels(controller, viewer, finished, layers):
+    controller.show_result(finished, layers[0])
+    controller.show_result(finished, layers[0])
+    assert visible(viewer) == ["b", "a registered [1]"]
+
+
 def test_the_extent_of_the_map_changes_the_voxels_and_nothing_else(controller, finished, layers):
     layer = controller.show_result(finished, layers[0])
     result = finished.result
