@@ -185,7 +185,7 @@ class RegistrationController:
     # ------------------------------------------------------------------------------------------------ result
 
     def show_result(self, finished: Finished, moving: Labels | None) -> Labels:
-        """Show the warped labels as outlines over the fixed ones, and hide the moving ones and former results.
+        """Show the warped labels as outlines over the fixed ones; hide the moving ones and former results.
 
         Parameters
         ----------
