@@ -1,7 +1,7 @@
 """The CPU's default engine: compiled loops over pairs that use every vector lane and every core.
 
 This file turns sums in millimetres into the units of the loops and back; the loops are in `numba_kernel_sums`
-and `numba_softmin`. No array of N x M pairs is ever made.
+and `numba_softmin`, and for many points in `numba_near`. No array of N x M pairs is ever made.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from napari_shapereg.reductions.numba_kernel_sums import (
     symmetric_sums,
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
+from napari_shapereg.reductions.numba_near import near_plan, near_softmin, worth_leaves
 from napari_shapereg.reductions.numba_profiles import (
     CauchyProfile,
     DistanceProfile,
@@ -59,8 +60,10 @@ class NumbaEngine:
 
     float32 points are centred and scaled, a row's share of a tile of 2,048 columns is summed in float32 and
     the shares in float64, so that results are good to 1e-6 of the sum of their terms' magnitudes. float64
-    takes the same path in double precision. The first call for a dtype and a reduction compiles for a second
-    or two; later processes find the machine code on disk. Safe to call from several threads at once.
+    takes the same path in double precision. Soft minima and plans between many points of at most three
+    coordinates leave out the pairs that rounding cannot tell from nothing. The first call for a dtype and a
+    reduction compiles for a second or two; later processes find the machine code on disk. Safe to call from
+    several threads at once.
 
     Parameters
     ----------
@@ -130,19 +133,11 @@ class NumbaEngine:
         column_heights = ((potentials - shift) / epsilon * _LOG2_E).astype(real)
         values, slopes = np.zeros(len(y)), frame.slopes(len(y))
 
-        def loop(rows: tuple[int, int]) -> None:
-            plan_sums(
-                sources,
-                targets,
-                (column_heights, row_heights),
-                weights,
-                rooted,
-                LIMITS[x.dtype],
-                rows,
-                (values, slopes),
-            )
-
-        for_rows(loop, len(y), len(x), self.threads)
+        arguments = sources, targets, (column_heights, row_heights), weights, rooted, LIMITS[x.dtype]
+        if worth_leaves(sources, targets):
+            near_plan(*arguments, (values, slopes), self.threads)
+        else:
+            for_rows(lambda rows: plan_sums(*arguments, rows, (values, slopes)), len(y), len(x), self.threads)
         values[empty], slopes[empty] = 0, 0
         return tensor(values * magnitude, y), frame.gradient(slopes * (magnitude * slope_factor), y)
 
@@ -206,10 +201,11 @@ class NumbaEngine:
         heights = np.maximum((exact - shift) * _LOG2_E, limits.lowest / 2).astype(h.numpy().dtype)
         tops, values = np.full(len(x), limits.lowest), np.zeros(len(x))
 
-        def loop(rows: tuple[int, int]) -> None:
-            softmin_sums(here, there, heights, rooted, limits, rows, (tops, values), slopes)
-
-        for_rows(loop, len(x), len(y), self.threads)
+        arguments, sums = (here, there, heights, rooted, limits), (tops, values)
+        if worth_leaves(here, there):
+            near_softmin(*arguments, sums, slopes, self.threads)
+        else:
+            for_rows(lambda rows: softmin_sums(*arguments, rows, sums, slopes), len(x), len(y), self.threads)
         if slopes is not None:
             slopes *= slope_factor / values[:, None]
         logarithms: Array = shift + _LN_2 * (tops + np.log2(values))
