@@ -151,6 +151,7 @@ class RegistrationController:
 
     def begin(self, prepared: Prepared, *, in_3d: bool) -> None:
         """Clear the stage for a run."""
+        self.end_view()
         self.hide_arrows()
         self.hide_path()
         self.scene.leave()
@@ -201,8 +202,12 @@ class RegistrationController:
         for other in self.viewer.layers:
             if known(other).get("result") is not None:
                 other.visible = False
-        layer: Labels = self._added((data, {**keywords, **colors}, kind))
+        # In 3-D, where surfaces stand for labels, there are no outlines.
+        shown = not self.scene.on
+        layer: Labels = self._added((data, {**keywords, **colors, "visible": shown}, kind))
         layer.contour = 1
+        if not shown:
+            self.scene.end_with(layer)
         if moving is not None and here:
             moving.visible = False
         return layer

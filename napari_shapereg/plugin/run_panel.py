@@ -73,6 +73,7 @@ class RunPanel(QWidget):
         self._moving: Labels | None = None
         self._reason = ""
         self._running: list[Run] = []
+        self._tidying = False
         self._keeping: list[Job] = []
         self._kept: list[tuple[Finished, Labels | None]] = []
         self._holder = object()
@@ -199,13 +200,26 @@ class RunPanel(QWidget):
 
         job = Job(lambda: finish(run, name), done, lambda: self._keeping.remove(job), parent=self, long=True)
         self._keeping.append(job)
-        self._controller.end()
+        self._tidying = True
         self._idle()
         self.line.setText("Cancelled: the best map is kept. Its labels are being resampled…")
+        QTimer.singleShot(_BREATH, self._tidy)
+
+    def _tidy(self) -> None:
+        """Take away what showed a run that was cancelled, unless another one takes its place."""
+        if not self.busy:
+            self._controller.end_view()
+        QTimer.singleShot(_BREATH, self._turn_back)
+
+    def _turn_back(self) -> None:
+        self._tidying = False
+        if not self.busy:
+            self._controller.scene.leave()
+            self._soon.start()
 
     def _show_kept(self) -> None:
         """Show what cancelled runs came to, unless the viewer shows another run: then after that."""
-        while self._kept and not self.busy:
+        while self._kept and not self.busy and not self._tidying:
             self._show(*self._kept.pop(0))
 
     def _done(self, finished: Finished) -> None:

@@ -184,6 +184,10 @@ class Scene:
             self._viewer.add_layer(layer)
             self._surfaces.append(layer)
 
+    def end_with(self, layer: Labels) -> None:
+        """Show a layer that is hidden now when the scene ends."""
+        self._hidden.append(layer)
+
     def leave(self) -> None:
         """Take the shapes away and turn the viewer back; layers that were removed meanwhile stay away."""
         if self._before is None:

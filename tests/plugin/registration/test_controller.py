@@ -271,6 +271,16 @@ def test_a_second_result_stands_alone_over_the_fixed_labels(controller, viewer, 
     assert visible(viewer) == ["b", "a registered [1]"]
 
 
+def test_a_result_that_comes_while_surfaces_are_shown_waits_behind_them(
+    controller, viewer, compared, finished, layers
+):
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    controller.show_result(finished, layers[0])
+    assert "a registered" not in visible(viewer)
+    controller.scene.leave()
+    assert "a registered" in visible(viewer)
+
+
 def test_the_extent_of_the_map_changes_the_voxels_and_nothing_else(controller, finished, layers):
     layer = controller.show_result(finished, layers[0])
     result = finished.result
