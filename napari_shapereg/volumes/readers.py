@@ -8,7 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.volumes import dicom_seg
+from napari_shapereg.volumes import dicom_seg, ome_zarr
 from napari_shapereg.volumes.files import naming
 from napari_shapereg.volumes.images import read_image
 from napari_shapereg.volumes.labels import LabelVolume
@@ -23,8 +23,8 @@ def read_labels(source: LabelSource) -> LabelVolume:
     ----------
     source : path, SimpleITK.Image or LabelVolume
         A path ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.seg.nrrd``, ``.mha``, ``.mhd`` or, for a DICOM
-        segmentation, ``.dcm``. A float image that holds whole numbers only is accepted. A LabelVolume is
-        returned as it is.
+        segmentation, ``.dcm``, or is an OME-Zarr folder, ``.zarr``, or one inside it. A float image that
+        holds whole numbers only is accepted. A LabelVolume is returned as it is.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def read_labels(source: LabelSource) -> LabelVolume:
     ResourceError
         The volume is larger than the memory available.
     MissingExtraError
-        A DICOM file is given and the extra "dicom" is not installed.
+        A DICOM file is given and the extra "dicom" is not installed, or an OME-Zarr folder and "zarr".
 
     Warns
     -----
@@ -68,10 +68,15 @@ def _volume_of(source: LabelSource) -> LabelVolume:
             f"labels come from a path, a SimpleITK.Image or a LabelVolume, got {type(source).__name__}; "
             "for a NumPy array use LabelVolume.from_array(array, grid)"
         )
+    if "://" in str(source):
+        raise InputError(f"{source}: only local files are read; fetch it first and give the path of the copy")
     path = Path(source).expanduser()
     if path.name.lower().endswith(dicom_seg.ENDING) and path.is_file():
         with naming(path):
             return dicom_seg.read_segmentation(path)
+    if path.is_dir() and any(part.lower().endswith(ome_zarr.ENDING) for part in path.parts):
+        with naming(path):
+            return ome_zarr.read_ome_zarr(path)
     image = read_image(path)
     with naming(path):
         return LabelVolume.from_image(image, source=path)
