@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint requirements.lock
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint requirements.lock
+# On all cores, where pip has one; without a word on the templates in some packages that are no Python.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 
 .PHONY: demo test lint docs bench bench-registration fuzz lock clean libraries
 
@@ -12,7 +14,9 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/shapereg demo -o demo_output
 
 # Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
-test: lint libraries docs
+test: $(VENV)/test.stamp
+	$(MAKE) -j 2 lint docs
+	$(MAKE) libraries
 	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(VENV)/test.stamp
@@ -26,6 +30,7 @@ docs: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/bench_engines.py
+	$(BIN)/python tests/benchmarks/bench_transport.py
 	$(BIN)/python tests/benchmarks/bench_registration.py
 
 # ANTs, Greedy and elastix need other versions of NumPy and ITK than this project, so they have an environment
@@ -54,9 +59,11 @@ $(VENV)/demo.stamp: pyproject.toml requirements.lock
 	@$(PIP) torch
 	@echo "make: installing shapereg"
 	@$(PIP) --editable '.[report]'
+	@$(COMPILE)
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
 	@echo "make: installing napari and the tools of test, lint and docs"
 	@$(PIP) --editable '.[all,test,docs]'
+	@$(COMPILE)
 	touch $@

@@ -69,7 +69,7 @@ class VoxelSettings(_Frozen):
         default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7, 0.5)),
         description="Standard deviations of the Gaussians at each level, in pitches of that level.",
     )
-    smoothness: Positive = Field(default=1.5, description="Smoothing of the steps, in pitches of the level.")
+    smoothness: Positive = Field(default=1.3, description="Smoothing of the steps, in pitches of the level.")
     far_slope: float = Field(
         default=0.05,
         ge=0,

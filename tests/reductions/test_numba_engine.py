@@ -301,13 +301,13 @@ def test_numba_is_imported_by_its_engine_alone():
 
 _COUNT_COMPILATIONS = """
 import json, torch
-from napari_shapereg.reductions import numba_kernel_sums, numba_softmin
+from napari_shapereg.reductions import numba_kernel_sums, numba_near
 from napari_shapereg.reductions.kernels import EnergyKernel
 from napari_shapereg.reductions.numba_engine import NumbaEngine
 x, b = torch.rand(5000, 3), torch.rand(5000)
 NumbaEngine().kernel_sum_and_gradient(EnergyKernel(), x, x, b)
 NumbaEngine().softmin(1.0, 2, x, x, b)
-loops = (numba_kernel_sums.kernel_sums, numba_kernel_sums.symmetric_sums, numba_softmin.softmin_sums)
+loops = (numba_kernel_sums.kernel_sums, numba_kernel_sums.symmetric_sums, numba_near._softmin_sums)
 print(json.dumps({
     "compiled": [sum(loop.stats.cache_misses.values()) for loop in loops],
     "loaded": [sum(loop.stats.cache_hits.values()) for loop in loops],
