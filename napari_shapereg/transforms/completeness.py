@@ -1,4 +1,4 @@
-"""Find truncated HDF5 files, on which ITK crashes noisily."""
+"""Tell truncated HDF5 files, so that the message says what to do."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms.completeness import check_hdf5
 from napari_shapereg.transforms.containers import chain, members, require_3d
 from napari_shapereg.transforms.elastix import is_elastix, read_elastix
+from napari_shapereg.transforms.itk_hdf5 import read_hdf5
 from napari_shapereg.transforms.itk_text import read_matlab, read_text
 from napari_shapereg.transforms.matrices import is_matrix, read_matrix
 from napari_shapereg.volumes.files import file_ending, naming, reason, require_space, whole_file
@@ -115,12 +115,6 @@ def _read(source: Path) -> sitk.Transform:
         ) from error
 
 
-def _read_hdf5(source: Path) -> sitk.Transform:
-    check_hdf5(source)
-    transform: sitk.Transform = sitk.ReadTransform(str(source))
-    return transform
-
-
 def _read_field(source: Path) -> sitk.DisplacementFieldTransform:
     return sitk.DisplacementFieldTransform(read_image(source, components=3))
 
@@ -173,7 +167,7 @@ class Format(NamedTuple):
 
 
 FORMATS = (
-    Format("HDF5 (ITK, ANTs, 3D Slicer)", HDF5_ENDINGS, _anything, _read_hdf5),
+    Format("HDF5 (ITK, ANTs, 3D Slicer)", HDF5_ENDINGS, _anything, read_hdf5),
     Format("parameters (elastix)", TEXT_ENDINGS, is_elastix, read_elastix),
     Format("text (ITK, 3D Slicer)", TEXT_ENDINGS, _anything, read_text),
     Format("matrix of RAS points (Greedy, c3d, ITK-SNAP)", (MATRIX_ENDING,), is_matrix, read_matrix),

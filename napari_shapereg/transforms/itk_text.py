@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.transforms.parameters import Stated, made
+from napari_shapereg.transforms.parameters import COMPOSITE, Stated, made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_shapereg.transforms.parameters import Numbers
 
-_COMPOSITE = "CompositeTransform"
+
 _MOST_BYTES = 1 << 20
 """Of a file that holds one matrix."""
 _MATLAB_4 = (0, 0)
@@ -91,7 +91,7 @@ def read_matlab(path: Path) -> sitk.Transform:
 
 def _stated(section: dict[str, str]) -> Stated:
     kind = section["Transform"]
-    if kind.startswith(_COMPOSITE):
+    if kind.startswith(COMPOSITE):
         return Stated(kind, np.empty(0), np.empty(0))
     missing = sorted({"Parameters", "FixedParameters"} - section.keys())
     if missing:

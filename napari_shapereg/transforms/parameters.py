@@ -1,7 +1,7 @@
 """ITK's transforms from their type and numbers, as its files hold them.
 
-ITK reads its own text and MATLAB files, too, but makes room for what a damaged size promises. So these are
-read in Python, and only numbers that were counted reach SimpleITK. HDF5 files go through ITK.
+ITK reads its own files, too, but makes room for what a damaged size promises, and its HDF5 library hangs or
+crashes on damaged files. So they are read in Python, and only numbers that were counted reach SimpleITK.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 _TYPE = re.compile(r"(\w+?)_(float|double)_(\d+)_(\d+)(?:_(\d+))?")
-_COMPOSITE = "CompositeTransform"
+COMPOSITE = "CompositeTransform"
 
 
 class Stated(NamedTuple):
@@ -51,7 +51,7 @@ def made(stated: Sequence[Stated]) -> sitk.Transform:
         There is none, or several that are no composite; one is of another kind than `KINDS`, not in 3-D, or
         its numbers do not fit.
     """
-    composite = bool(stated) and stated[0].kind.startswith(f"{_COMPOSITE}_")
+    composite = bool(stated) and stated[0].kind.startswith(f"{COMPOSITE}_")
     if len(stated) <= composite:
         raise InputError("the file is truncated: it announces transforms and holds none; write it again")
     if len(stated) > 1 and not composite:
@@ -65,7 +65,9 @@ def made(stated: Sequence[Stated]) -> sitk.Transform:
 
 def _made(stated: Stated) -> sitk.Transform:
     found = _TYPE.fullmatch(stated.kind)
-    if not found or found[1] not in KINDS or found[5] not in (None, "3"):
+    # The order of a spline follows the dimensions.
+    kind = "_".join(filter(None, found.group(1, 5))) if found else ""
+    if not found or kind not in KINDS:
         raise InputError(
             f"transforms of the kind {stated.kind[:60]!r} cannot be read; harden or invert in 3D Slicer what "
             "it saves as an inverse one"
@@ -75,7 +77,7 @@ def _made(stated: Stated) -> sitk.Transform:
     if not (np.isfinite(stated.fixed).all() and np.isfinite(stated.parameters).all()):
         raise InputError(f"its {found[1]} holds NaN or infinite values; compute it again")
     try:
-        return KINDS[found[1]](stated.fixed, stated.parameters)
+        return KINDS[kind](stated.fixed, stated.parameters)
     except RuntimeError as error:
         raise InputError(
             f"{len(stated.parameters)} parameters and {len(stated.fixed)} fixed ones do not fit a {found[1]}"
@@ -102,9 +104,12 @@ def _field(fixed: Numbers, parameters: Numbers) -> sitk.Transform:
     return sitk.DisplacementFieldTransform(image)
 
 
-def _bspline(fixed: Numbers, parameters: Numbers) -> sitk.Transform:
-    _nodes(fixed, parameters)
-    return _plain(lambda: sitk.BSplineTransform(3, 3))(fixed, parameters)
+def _bspline(order: int) -> Callable[[Numbers, Numbers], sitk.Transform]:
+    def fill(fixed: Numbers, parameters: Numbers) -> sitk.Transform:
+        _nodes(fixed, parameters)
+        return _plain(lambda: sitk.BSplineTransform(3, order))(fixed, parameters)
+
+    return fill
 
 
 def _nodes(fixed: Numbers, parameters: Numbers) -> list[int]:
@@ -127,7 +132,8 @@ def _identity(_fixed: Numbers, _parameters: Numbers) -> sitk.Transform:
 KINDS: dict[str, Callable[[Numbers, Numbers], sitk.Transform]] = {
     "AffineTransform": _plain(lambda: sitk.AffineTransform(3)),
     "MatrixOffsetTransformBase": _plain(lambda: sitk.AffineTransform(3)),
-    "BSplineTransform": _bspline,
+    "BSplineTransform": _bspline(3),
+    **{f"BSplineTransform_{order}": _bspline(order) for order in (1, 2, 3)},
     "DisplacementFieldTransform": _field,
     "Euler3DTransform": _plain(sitk.Euler3DTransform),
     "IdentityTransform": _identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 
 from napari_shapereg.registration import RegistrationSettings
@@ -42,6 +43,16 @@ def read_fsl_on_grid(path):
     return read_fsl(path, GRID, GRID)
 
 
+def packed(path):
+    """Compress the numbers of a transform file, as 3D Slicer does."""
+    with h5py.File(path, "a") as file:
+        group = file["TransformGroup/0"]
+        values = group["TransformParameters"][()]
+        del group["TransformParameters"]
+        group.create_dataset("TransformParameters", data=values, compression="gzip")
+    return path
+
+
 def corpus(folder):
     """Write the files; return the reader of each, by its path."""
     random = np.random.default_rng(0)
@@ -64,6 +75,8 @@ def corpus(folder):
             for end in (".nii", ".nii.gz", ".nrrd", ".mha")
         ),
         write_transform(chain(field, affine), folder / "chain.tfm"),
+        write_transform(chain(field, affine), folder / "chain.h5"),
+        packed(write_transform(field, folder / "packed.h5")),
         write_transform(affine, folder / "affine.mat"),
         write_matrix(affine, folder / "ras.mat"),
         folder / "elastix.txt",
