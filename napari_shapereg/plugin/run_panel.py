@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 from napari_shapereg.plugin.cost_curve import CostCurve
 from napari_shapereg.plugin.garbage import aside, set_aside, take_back
 from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.kept_runs import KeptRuns
 from napari_shapereg.plugin.live_view import INTERVAL
 from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.tasks import finish, goal_of, prepare
@@ -74,17 +75,12 @@ class RunPanel(QWidget):
         self._reason = ""
         self._running: list[Run] = []
         self._tidying = False
-        self._keeping: list[Job] = []
-        self._kept: list[tuple[Finished, Labels | None]] = []
         self._holder = object()
         self._due = 0.0
         self._build()
         self._tick = QTimer(self)
         self._tick.timeout.connect(self._look)
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_BREATH)
-        self._soon.timeout.connect(self._show_kept)
+        self.kept = KeptRuns(self, lambda: not self.busy and not self._tidying, self._show, _BREATH)
         # When the window closes, nobody is left to press Cancel.
         self.destroyed.connect(partial(_abandon, self._running, self._holder))
 
@@ -145,11 +141,10 @@ class RunPanel(QWidget):
         """Cancel, and hear of nothing more."""
         self._tick.stop()
         _abandon(self._running, self._holder)
-        for job in filter(None, (self._job, *self._keeping)):
-            job.drop()
-        self._job = None
-        self._keeping.clear()
-        self._kept.clear()
+        self.kept.drop()
+        if self._job is not None:
+            self._job.drop()
+            self._job = None
 
     def _prepared(self, prepared: Prepared) -> None:
         self._controller.begin(prepared, in_3d=self._in_3d())
@@ -189,17 +184,8 @@ class RunPanel(QWidget):
         self._job = Job(lambda: finish(run, name), self._done, self._broken, parent=self)
 
     def _keep(self, run: Run) -> None:
-        """Finish a run that was cancelled, beside whatever is done next."""
-        moving = self._moving
-        name = moving.name if moving is not None else "moving"
-
-        def done(finished: Finished) -> None:
-            self._keeping.remove(job)
-            self._kept.append((finished, moving))
-            self._show_kept()
-
-        job = Job(lambda: finish(run, name), done, lambda: self._keeping.remove(job), parent=self, long=True)
-        self._keeping.append(job)
+        """Give the dock back, and take what showed the run away while it is finished."""
+        self.kept.keep(run, self._moving)
         self._tidying = True
         self._idle()
         self.line.setText("Cancelled: the best map is kept. Its labels are being resampled…")
@@ -215,12 +201,7 @@ class RunPanel(QWidget):
         self._tidying = False
         if not self.busy:
             self._controller.scene.leave()
-            self._soon.start()
-
-    def _show_kept(self) -> None:
-        """Show what cancelled runs came to, unless the viewer shows another run: then after that."""
-        while self._kept and not self.busy and not self._tidying:
-            self._show(*self._kept.pop(0))
+            self.kept.look()
 
     def _done(self, finished: Finished) -> None:
         # Each of these keeps the window waiting for a moment: it draws in between.
@@ -261,7 +242,7 @@ class RunPanel(QWidget):
         self.cancel.setEnabled(False)
         self.enable(reason=self._reason)
         self.changed.emit()
-        self._soon.start()
+        self.kept.look()
 
     def _say(self, text: str, progress: float) -> None:
         self.line.setText(text)

@@ -197,16 +197,15 @@ def test_a_run_that_was_cancelled_is_shown_after_the_one_that_was_begun_meanwhil
     dock, viewer, qtbot, stuck, monkeypatch
 ):
     """Finishing takes seconds where a map must be sampled first; nobody has to wait for it."""
-    from napari_shapereg.plugin import run_panel
+    from napari_shapereg.plugin import kept_runs
 
-    gate, end = threading.Event(), run_panel.finish
+    gate, end = threading.Event(), kept_runs.finish
 
     def slow(run, name):
-        if run.cancelled:
-            gate.wait(PATIENCE / 1000)
+        gate.wait(PATIENCE / 1000)
         return end(run, name)
 
-    monkeypatch.setattr(run_panel, "finish", slow)
+    monkeypatch.setattr(kept_runs, "finish", slow)
     click(dock.run.register)
     qtbot.waitUntil(lambda: bool(dock.run._running) and len(run_of(dock).costs) == 4, timeout=PATIENCE)
     click(dock.run.cancel)
@@ -214,7 +213,7 @@ def test_a_run_that_was_cancelled_is_shown_after_the_one_that_was_begun_meanwhil
     click(dock.run.register)
     qtbot.waitUntil(lambda: bool(dock.run._running), timeout=PATIENCE)
     gate.set()
-    qtbot.waitUntil(lambda: len(dock.run._kept) == 1, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: len(dock.run.kept.finished) == 1, timeout=PATIENCE)
     assert "a registered" not in names(viewer), "the viewer shows a run"
     stuck.set()
     qtbot.waitUntil(lambda: "a registered [1]" in names(viewer), timeout=PATIENCE)
