@@ -147,4 +147,4 @@ def _landmark_errors(fixed: Path, other: Path, mapped: sitk.Transform) -> Landma
     sets = read_points(fixed), read_points(other)
     with naming_both(other, fixed):
         pairs = paired_landmarks(*sets)
-    return target_registration_error(mapped, pairs.fixed, pairs.moving, pairs.names)
+        return target_registration_error(mapped, pairs.fixed, pairs.moving, pairs.names)

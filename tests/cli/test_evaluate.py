@@ -103,3 +103,9 @@ def test_landmarks_are_paired_and_measured(shapereg, shifted, tmp_path):
     assert run.code == 2
     assert "only in one set: central, lateral, medial" in run.err
     assert str(tmp_path / "other.csv") in run.err
+    (tmp_path / "fixed.csv").write_text("label,x,y,z\nmedial,3,5,5\nmedial,4,5,5\n")
+    (tmp_path / "other.csv").write_text("x,y,z\n5,5,5\n4,5,7\n")
+    run = shapereg(*words)
+    assert run.code == 2
+    assert "needs a name of its own" in run.err
+    assert str(tmp_path / "fixed.csv") in run.err
