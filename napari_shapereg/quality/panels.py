@@ -155,14 +155,14 @@ def _but(box: Box, axis: int) -> Box:
 def fill(place: Axes, panel: Panel, mask: NDArray[np.bool_], colour: str) -> None:
     """Fill a mask with a colour."""
     if mask.any() and not mask.all():
-        place.contourf(*_centres(panel, mask), mask.astype(np.float32), levels=[0.5, 1.5], colors=[colour])
+        place.contourf(*_heights(panel, mask), levels=[0.5, 1.5], colors=[colour])
 
 
 def outline(place: Axes, panel: Panel, mask: NDArray[np.bool_], number: int) -> None:
     """Draw the line around a mask in the colour and the stroke of the label of that number."""
     if mask.any() and not mask.all():
         place.contour(
-            *(*_centres(panel, mask), mask.astype(np.float32)),
+            *_heights(panel, mask),
             levels=[0.5],
             colors=[_LINES[number % len(_LINES)]],
             linestyles=[_STROKES[number % len(_STROKES)]],
@@ -170,12 +170,15 @@ def outline(place: Axes, panel: Panel, mask: NDArray[np.bool_], number: int) -> 
         )
 
 
-def _centres(panel: Panel, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where the columns and the rows of a mask lie on the page, mm."""
+def _heights(panel: Panel, mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return x and y of the pixels on the page, mm, and the mask as heights for contours."""
+    for axis in (0, 1):
+        if mask.shape[axis] == 1:  # Contours take two rows and two columns at least.
+            mask = mask.repeat(2, axis=axis)
     rows, columns = mask.shape
     x = (np.arange(columns) + 0.5) * panel.width / columns
     y = (np.arange(rows) + 0.5) * panel.height / rows
-    return x, y
+    return x, y, mask.astype(np.float32)
 
 
 def write_letters(panel: Axes, edges: tuple[str, str, str, str]) -> None:

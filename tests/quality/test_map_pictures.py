@@ -7,11 +7,13 @@ import io
 import numpy as np
 import pytest
 
+from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
 from napari_shapereg.quality.map_pictures import jacobian_map_picture
+from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture
 from napari_shapereg.quality.surface_pictures import _VIEWS, displacement_picture
 from napari_shapereg.quality.worst_pictures import worst_points_picture
 from napari_shapereg.transforms import affine_transform
-from napari_shapereg.volumes import LabelVolume
+from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 image = pytest.importorskip("matplotlib.image", reason="the extra 'report' is not installed")
 
@@ -99,3 +101,22 @@ def test_slices_run_through_the_worst_point(grid):
         # The cross is at the middle of the block, whichever way the grid runs.
         near = np.abs(black - cross).max(axis=1) < 12
         assert near.sum() > 20
+
+
+def test_a_volume_of_one_slice_and_labels_of_one_voxel_are_drawn():
+    grid = ImageGrid((20, 15, 1), (1.0, 2.0, 5.0))
+    data = np.zeros(grid.shape, np.uint8)
+    data[0, 4:9, 3:12] = 1
+    data[0, 12, 15] = 2
+    fixed = LabelVolume(data, grid)
+    point = [3.0, 8.0, 0.0]
+    for png in (
+        comparison_picture(fixed, fixed, fixed),
+        mosaic_picture(fixed, fixed),
+        *before_and_after(fixed, fixed, fixed),
+        *fixed_and_warped(fixed, fixed),
+        jacobian_map_picture(scaling(1.1, point), fixed),
+        displacement_picture(fixed, np.zeros_like),
+        worst_points_picture(fixed, fixed, {"label 1": point}),
+    ):
+        assert pixels(png).min() < 100
