@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -207,6 +208,7 @@ class Registration:
             engine=self.engine,
             device=str(self.device),
             seconds=time.perf_counter() - self._began,
+            ended=datetime.now(UTC),
             momenta=self._momenta,
             landmarks=self._landmarks,
         )

@@ -1,7 +1,8 @@
-"""Who made a result: versions, machine, settings and the inputs by their hashes."""
+"""Who made a result: user, versions, machine, settings and the inputs by their hashes."""
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import platform
 from importlib import metadata
@@ -29,6 +30,14 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def user_name() -> str | None:
+    """Return who is logged in; None where nobody is, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
 
 
 def describe_volume(volume: LabelVolume) -> dict[str, Any]:

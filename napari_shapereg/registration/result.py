@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_shapereg.deformations import LatticeFlow
 from napari_shapereg.quality import concerns, target_registration_error
-from napari_shapereg.registration.provenance import describe_transform, describe_volume, versions
+from napari_shapereg.registration.provenance import (
+    describe_transform,
+    describe_volume,
+    user_name,
+    versions,
+)
 from napari_shapereg.registration.registered import RegisteredPair
 from napari_shapereg.transforms import (
     affine_transform,
@@ -18,6 +23,7 @@ from napari_shapereg.transforms import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     import numpy as np
@@ -54,6 +60,8 @@ class RegistrationResult(RegisteredPair):
         What did the work.
     seconds : float
         From the reading of the volumes to the end of the run.
+    ended : datetime
+        When that was, UTC.
     momenta : Momenta or None
         Of the models "lddmm" and "svf": what `field` was sampled from.
     landmarks : (moving, fixed) or None
@@ -68,6 +76,7 @@ class RegistrationResult(RegisteredPair):
     engine: str
     device: str
     seconds: float
+    ended: datetime
     momenta: Momenta | None = None
     landmarks: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -142,6 +151,8 @@ class RegistrationResult(RegisteredPair):
                 "translation": self.affine.translation.tolist(),
             },
             "provenance": {
+                "ended": self.ended.isoformat(timespec="seconds"),
+                "user": user_name(),
                 "versions": versions(),
                 "engine": self.engine,
                 "device": self.device,

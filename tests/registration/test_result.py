@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +73,9 @@ def test_metrics_and_settings_are_json(result: RegistrationResult, tmp_path: Pat
     assert metrics["labels"]["1"]["after"]["dice"] == result.metrics["labels"]["1"]["after"]["dice"]
     assert len(metrics["provenance"]["moving"]["sha256_of_voxels_and_geometry"]) == 64
     assert metrics["provenance"]["engine"] == "tree"
+    assert metrics["provenance"]["user"] == getpass.getuser()
+    age = datetime.now(UTC) - datetime.fromisoformat(metrics["provenance"]["ended"])
+    assert timedelta(seconds=-1) < age < timedelta(minutes=10)
     assert RegistrationSettings.read(tmp_path / "out" / "settings.json") == result.settings
 
 
