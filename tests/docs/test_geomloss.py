@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import geomloss
 import pytest
 import torch
 
 import napari_shapereg as sr
 
-geomloss = pytest.importorskip("geomloss")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 STEP = 1e-5

@@ -207,7 +207,6 @@ def test_a_second_derivative_is_an_error(loss, cloud, part):
     ],
 )
 def test_keops_agrees(name, dimension, pair):
-    pytest.importorskip("pykeops")
     # The updates of one engine are those of the other, however many are made.
     hasty = {"tolerance": 1e-3} if isinstance(LOSSES[name], OptimalTransport) else {}
     results = []

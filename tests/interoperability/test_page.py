@@ -11,6 +11,7 @@ from napari_shapereg.volumes import read_labels
 from tests.interoperability.conftest import foreground
 from tests.interoperability.page import PAGE, examples, run_example
 from tests.volumes.test_dicom_seg import save
+from tests.volumes.test_ome_zarr import write
 
 SECTIONS = re.findall(r"^## (.*)$", PAGE.read_text("utf-8"), re.MULTILINE)
 
@@ -38,6 +39,14 @@ def test_dicom(as_on_the_page, typed, tmp_path):
     save(tmp_path / "seg.dcm", data=data, axes=np.diag([3.0, 3.0, 3.0])[::-1])
     typed("DICOM")
     assert read_labels(tmp_path / "from_dicom" / "warped_labels.nii.gz").labels == (1, 2)
+
+
+def test_ome_zarr(as_on_the_page, typed, tmp_path):
+    data = np.zeros((8, 9, 10), np.uint8)
+    data[2:5, 2:7, 2:8], data[5:7, 2:7, 2:8] = 1, 2
+    write(tmp_path / "seg.ome.zarr", data=data, scale=dict.fromkeys("xyz", 3.0))
+    typed("OME-Zarr")
+    assert read_labels(tmp_path / "from_zarr" / "warped_labels.nii.gz").labels == (1, 2)
 
 
 def test_bids(as_on_the_page, typed, tmp_path):

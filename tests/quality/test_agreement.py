@@ -94,8 +94,9 @@ def test_labels_at_the_border_of_the_volume():
 
 @pytest.mark.filterwarnings("ignore:.*:FutureWarning:monai")
 def test_monai_measures_the_same(fixed, warped):
-    torch = pytest.importorskip("torch")
-    metrics = pytest.importorskip("monai.metrics")
+    import torch
+    from monai import metrics
+
     masks = [
         torch.from_numpy(np.stack([volume.data == label for label in (0, 2, 5)]))[None].float()
         for volume in (warped, fixed)

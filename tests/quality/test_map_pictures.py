@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib import image
 
 from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
 from napari_shapereg.quality.map_pictures import jacobian_map_picture
@@ -14,8 +15,6 @@ from napari_shapereg.quality.surface_pictures import _VIEWS, displacement_pictur
 from napari_shapereg.quality.worst_pictures import worst_points_picture
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume
-
-image = pytest.importorskip("matplotlib.image", reason="the extra 'report' is not installed")
 
 
 def pixels(png):

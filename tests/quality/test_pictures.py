@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib import image
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -14,7 +15,6 @@ from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture,
 from napari_shapereg.quality.silhouettes import MAX_VOXELS, on_one_grid
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
-image = pytest.importorskip("matplotlib.image", reason="the extra 'report' is not installed")
 GREY = 209
 DARKER = 168
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from napari_shapereg.errors import InputError, MissingExtraError
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity, report
@@ -18,10 +19,6 @@ from napari_shapereg.quality.plots import cost_plot
 from napari_shapereg.quality.report import ReportedMap, write_report
 from napari_shapereg.transforms import transform_points
 from napari_shapereg.volumes import ImageGrid, LabelVolume
-
-pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
-pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
-imread = pytest.importorskip("matplotlib.image").imread
 
 EVIL = "<script>alert('x')</script>\"><img src=http://example.org/x>"
 VOID = {"meta", "img", "input", "br"}

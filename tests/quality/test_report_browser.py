@@ -9,7 +9,9 @@ import subprocess
 import unicodedata
 
 import numpy as np
+import pypdf
 import pytest
+from matplotlib import image
 
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
 from napari_shapereg.quality.report import ReportedMap, write_report
@@ -17,8 +19,6 @@ from napari_shapereg.quality.report_blocks import Line, Picture, Table, blocks_o
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
-image = pytest.importorskip("matplotlib.image", reason="the extra 'report' is not installed")
-pypdf = pytest.importorskip("pypdf")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.slow,

@@ -7,6 +7,7 @@ import re
 import sys
 
 import numpy as np
+import pypdf
 import pytest
 
 from napari_shapereg.errors import MissingExtraError
@@ -16,9 +17,6 @@ from napari_shapereg.quality.report_blocks import Picture, blocks_of
 from napari_shapereg.quality.report_pdf import page_as_pdf
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume
-
-pypdf = pytest.importorskip("pypdf")
-pytest.importorskip("fpdf", reason="the extra 'report' is not installed")
 
 ODD = "<b>Knie</b> {nb} **fett** (\\) Ünïcode α ☃"
 

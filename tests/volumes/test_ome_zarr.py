@@ -13,10 +13,9 @@ import pytest
 from napari_shapereg.errors import InputError, MissingExtraError, ResourceError
 from napari_shapereg.volumes import read_labels
 
-pytest.importorskip("zarr", reason="the extra 'zarr' is not installed")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    ngff = pytest.importorskip("ngff_zarr")
+    import ngff_zarr as ngff
 
 MILLIMETRES = dict.fromkeys("xyz", "millimeter")
 
