@@ -109,17 +109,25 @@ def spatial_gradient(field: Tensor, pitch: float) -> Tensor:
     return torch.stack(slopes, dim=1)
 
 
-def laplacian(field: Tensor) -> Tensor:
-    """Return the sum of the differences of a (C, z, y, x) field to its neighbours, none across the border."""
+def dirichlet(field: Tensor, pitch: float) -> tuple[Tensor, Tensor]:
+    """Return the Dirichlet energy ½ ∫ |Du|² dx of a (C, z, y, x) field, and its gradient -pitch Δu.
+
+    Δu is the sum of the differences of a node to its neighbours, none across the border.
+    """
     if field.device.type == "cpu":
-        return lattice_loops.laplacian(field)
-    total = torch.zeros_like(field)
+        return lattice_loops.dirichlet(field, pitch)
+    return dirichlet_by_tensors(field, pitch)
+
+
+def dirichlet_by_tensors(field: Tensor, pitch: float) -> tuple[Tensor, Tensor]:
+    """Return what `dirichlet` does, by tensor operations of any device."""
+    gradient = torch.zeros_like(field)
     for axis in (1, 2, 3):
-        rise = field.diff(dim=axis)
+        rise = field.diff(dim=axis) * pitch
         count = field.shape[axis]
-        total.narrow(axis, 0, count - 1).add_(rise)
-        total.narrow(axis, 1, count - 1).sub_(rise)
-    return total
+        gradient.narrow(axis, 0, count - 1).sub_(rise)
+        gradient.narrow(axis, 1, count - 1).add_(rise)
+    return (field * gradient).sum() / 2, gradient
 
 
 def jacobian_determinant(displacement: Tensor, pitch: float) -> Tensor:
@@ -190,23 +198,39 @@ def lipschitz_bound(displacement: Tensor, pitch: float) -> float:
     return float(square.amax().sqrt())
 
 
-def boundary_pull(warped: Tensor, potential: Tensor, share: float, pull: Tensor, curvature: Tensor) -> None:
-    """Add what one label contributes to the pull on its boundary, in place.
+def boundary_pull(
+    warped: Tensor,
+    difference: Tensor,
+    potentials: tuple[Tensor, Tensor],
+    share: float,
+    pull: Tensor,
+    curvature: Tensor,
+) -> float:
+    """Add what one label contributes to the pull on its boundary, in place, and return its cost.
 
     Parameters
     ----------
-    warped, potential : (z, y, x) Tensor
-        The moving fractions w where the map carries them, and the potential p of their difference.
+    warped, difference : (z, y, x) Tensor
+        The moving fractions w where the map carries them, and d, what they are more than the fixed ones.
+    potentials : tuple of 2 (z, y, x) Tensor
+        k ⋆ d, which sees what is near, and s, which sees what is far; p is their sum.
     share : float
         Weight of the label.
     pull : (3, z, y, x) Tensor
         From which share · p ∇w is subtracted; slopes are per node.
     curvature : (z, y, x) Tensor
         To which share (|∇w|² + p²/2) is added.
+
+    Returns
+    -------
+    float
+        ½⟨d, k ⋆ d⟩ + ⟨d, s⟩, sums over nodes.
     """
     if warped.device.type == "cpu":
-        lattice_loops.boundary_pull(warped, potential, share, pull, curvature)
-        return
+        return lattice_loops.boundary_pull(warped, difference, potentials, share, pull, curvature)
+    near, far = potentials
+    potential = near + far
     slope = spatial_gradient(warped[None], 1.0)[0]
     pull -= share * potential * slope
     curvature += share * (slope.square().sum(0) + potential.square() / 2)
+    return float((difference * (near / 2 + far)).sum())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_shapereg.deformations.fields import laplacian, sample_points, spatial_gradient, warp
+from napari_shapereg.deformations.fields import dirichlet, sample_points, spatial_gradient, warp
 
 if TYPE_CHECKING:
     from napari_shapereg.deformations.lattice import Lattice
@@ -68,8 +68,7 @@ class LatticeFlow:
 
     def energy_and_gradient(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return the energy and its derivative in u, (3, z, y, x) mm²."""
-        gradient = laplacian(parameters).mul_(-self.lattice.pitch)
-        return (parameters * gradient).sum() / 2, gradient
+        return dirichlet(parameters, self.lattice.pitch)
 
     def _unless_outside(self, frame: Tensor, points: Tensor, moved: Tensor) -> Tensor:
         ends = torch.tensor(self.lattice.grid.size, dtype=frame.dtype, device=frame.device) - 1

@@ -63,22 +63,31 @@ def lipschitz_bound(displacement: Tensor, pitch: float) -> float:
     return float(squares.amax().sqrt()) / pitch
 
 
-def laplacian(field: Tensor) -> Tensor:
-    """Return the sum of the differences of a (C, z, y, x) field to its neighbours, none across the border."""
+def dirichlet(field: Tensor, pitch: float) -> tuple[Tensor, Tensor]:
+    """Return -½ pitch ⟨u, Δu⟩ of a (C, z, y, x) field and its gradient -pitch Δu, none across the border."""
     out = torch.empty_like(field, memory_format=torch.contiguous_format)
     source, target = _arrays(field, out)
-    _sweep(lambda slabs: _laplacian(source, target, slabs), field)
-    return out
+    scale, sums = source.dtype.type(-pitch), np.zeros(field.shape[1])
+    _sweep(lambda slabs: _dirichlet(source, scale, target, sums, slabs), field)
+    return torch.tensor(sums.sum() / 2, dtype=field.dtype), out
 
 
-def boundary_pull(warped: Tensor, potential: Tensor, share: float, pull: Tensor, curvature: Tensor) -> None:
-    """Subtract share · p ∇w from `pull` and add share (|∇w|² + p²/2) to `curvature`, slopes per node."""
+def boundary_pull(
+    warped: Tensor,
+    difference: Tensor,
+    potentials: tuple[Tensor, Tensor],
+    share: float,
+    pull: Tensor,
+    curvature: Tensor,
+) -> float:
+    """Do what `fields.boundary_pull` does."""
     if not (pull.is_contiguous() and curvature.is_contiguous()):
         msg = "pull and curvature are written in place and must be contiguous"
         raise ValueError(msg)
-    image, height, force, stiffness = _arrays(warped, potential, pull, curvature)
-    weight = image.dtype.type(share)
-    _sweep(lambda slabs: _pull(image, height, weight, force, stiffness, slabs), pull)
+    image, lack, near, far, force, stiffness = _arrays(warped, difference, *potentials, pull, curvature)
+    weight, sums = image.dtype.type(share), np.zeros(len(image))
+    _sweep(lambda slabs: _pull(image, lack, (near, far), weight, (force, stiffness), sums, slabs), pull)
+    return float(sums.sum())
 
 
 def splat(values: Tensor, indices: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -221,20 +230,24 @@ def _lesser_volume(left: Vector, right: Vector, area: Vector) -> np.floating:
 
 
 @compiled
-def _laplacian(field: Array, out: Array, slabs: tuple[int, int]) -> None:
+def _dirichlet(field: Array, scale: np.floating, out: Array, sums: Array, slabs: tuple[int, int]) -> None:
     channels, depth, height, width = field.shape
     for z in range(slabs[0], slabs[1]):
         below, above = max(z - 1, 0), min(z + 1, depth - 1)
         for c in range(channels):
             for y in range(height):
                 front, back = max(y - 1, 0), min(y + 1, height - 1)
+                row = field.dtype.type(0)
                 for x in range(width):
                     left, right = max(x - 1, 0), min(x + 1, width - 1)
                     # Beyond the border stands the node itself, which adds no difference.
                     around = field[c, z, y, left] + field[c, z, y, right]
                     around += field[c, z, front, x] + field[c, z, back, x]
                     around += field[c, below, y, x] + field[c, above, y, x]
-                    out[c, z, y, x] = around - field.dtype.type(6) * field[c, z, y, x]
+                    slope = scale * (around - field.dtype.type(6) * field[c, z, y, x])
+                    out[c, z, y, x] = slope
+                    row += slope * field[c, z, y, x]
+                sums[z] += row
 
 
 @compiled
@@ -278,8 +291,16 @@ def _edge(shift: Array, z: int, y: int, x: int, dz: int, dy: int, dx: int) -> np
 
 @compiled
 def _pull(
-    image: Array, height: Array, share: np.floating, pull: Array, curvature: Array, slabs: tuple[int, int]
+    image: Array,
+    difference: Array,
+    potentials: tuple[Array, Array],
+    share: np.floating,
+    forces: tuple[Array, Array],
+    sums: Array,
+    slabs: tuple[int, int],
 ) -> None:
+    near, far = potentials
+    pull, curvature = forces
     depth, rows, width = image.shape
     real = image.dtype.type
     half, whole = real(0.5), real(1)
@@ -289,19 +310,22 @@ def _pull(
         for y in range(rows):
             front, back = max(y - 1, 0), min(y + 1, rows - 1)
             along_y = half if back - front == 2 else whole
+            row = real(0)
             for x in range(width):
                 left, right = max(x - 1, 0), min(x + 1, width - 1)
                 along_x = half if right - left == 2 else whole
                 sx = (image[z, y, right] - image[z, y, left]) * along_x
                 sy = (image[z, back, x] - image[z, front, x]) * along_y
                 sz = (image[above, y, x] - image[below, y, x]) * along_z
-                potential = height[z, y, x]
+                potential = near[z, y, x] + far[z, y, x]
+                row += difference[z, y, x] * (half * near[z, y, x] + far[z, y, x])
                 pull[0, z, y, x] -= share * potential * sx
                 pull[1, z, y, x] -= share * potential * sy
                 pull[2, z, y, x] -= share * potential * sz
                 curvature[z, y, x] += share * (
                     sx * sx + sy * sy + sz * sz + real(0.5) * potential * potential
                 )
+            sums[z] += row
 
 
 @compiled

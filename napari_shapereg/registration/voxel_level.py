@@ -100,9 +100,8 @@ class VoxelLevel:
             warped = warp(self.moving[label], displacement, lattice)
             difference = warped - self.fixed[label]
             near = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
-            far = self.far[label]
-            fidelity += share * float((difference[0] * (near / 2 + far)).sum())
-            boundary_pull(warped[0], near + far, share, pull, curvature)
+            potentials = near, self.far[label]
+            fidelity += share * boundary_pull(warped[0], difference[0], potentials, share, pull, curvature)
         roughness, gradient = self.flow.energy_and_gradient(displacement)
         if self.regularity > 0:
             pull.sub_(gradient, alpha=self.regularity / pitch**2)

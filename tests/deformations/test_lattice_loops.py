@@ -59,19 +59,28 @@ def test_least_determinant(displacement: torch.Tensor) -> None:
     assert close(fields.least_determinant_by_tensors(displacement, PITCH), least)
 
 
-def test_laplacian(displacement: torch.Tensor) -> None:
-    expected = torch.zeros_like(displacement)
+def test_dirichlet(displacement: torch.Tensor) -> None:
+    energy, expected = 0.0, torch.zeros_like(displacement)
     for axis in (1, 2, 3):
         ends = [displacement.narrow(axis, end, 1) for end in (0, displacement.shape[axis] - 1)]
         padded = torch.cat([ends[0], displacement, ends[1]], dim=axis)
-        expected += padded.diff(n=2, dim=axis)
-    assert close(lattice_loops.laplacian(displacement), expected)
+        expected -= PITCH * padded.diff(n=2, dim=axis)
+        # ½ ∫ |Du|² over cells of volume pitch³, slopes being differences over pitch.
+        energy += PITCH / 2 * float(displacement.double().diff(dim=axis).square().sum())
+    for found, gradient in (
+        lattice_loops.dirichlet(displacement, PITCH),
+        fields.dirichlet_by_tensors(displacement, PITCH),
+    ):
+        assert float(found) == pytest.approx(energy, rel=1e-5)
+        assert close(gradient, expected)
 
 
 def test_boundary_pull(displacement: torch.Tensor) -> None:
-    warped, potential = displacement[0], displacement[1]
+    warped, near, far = displacement
+    difference, potential = warped.flip(0), near + far
     pull, curvature = torch.ones_like(displacement), torch.ones_like(warped)
-    lattice_loops.boundary_pull(warped, potential, 0.3, pull, curvature)
+    cost = lattice_loops.boundary_pull(warped, difference, (near, far), 0.3, pull, curvature)
+    assert cost == pytest.approx(float((difference * (near / 2 + far)).double().sum()), rel=1e-4)
     slope = fields.spatial_gradient(warped[None], 1.0)[0]
     assert close(pull, 1 - 0.3 * potential * slope)
     assert close(curvature, 1 + 0.3 * (slope.square().sum(0) + potential.square() / 2))
@@ -79,10 +88,10 @@ def test_boundary_pull(displacement: torch.Tensor) -> None:
 
 def test_noncontiguous_targets_are_refused(displacement: torch.Tensor) -> None:
     """A copy made on the way must not swallow what is added in place."""
-    warped, potential = displacement[0], displacement[1]
+    warped = displacement[0]
     pull = torch.zeros(*displacement.shape[1:], 3, dtype=warped.dtype).permute(3, 0, 1, 2)
     with pytest.raises(ValueError, match="contiguous"):
-        lattice_loops.boundary_pull(warped, potential, 1.0, pull, torch.zeros_like(warped))
+        lattice_loops.boundary_pull(warped, warped, (warped, warped), 1.0, pull, torch.zeros_like(warped))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
