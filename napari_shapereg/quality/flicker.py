@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_shapereg.quality.anatomy import planes
 from napari_shapereg.quality.panels import (
     MARGIN,
+    WIDTH,
     Panel,
     busiest,
     draw,
@@ -15,6 +16,7 @@ from napari_shapereg.quality.panels import (
     new_figure,
     outline,
     require_one_grid,
+    row_height,
     shadow_panels,
     slice_panel,
     to_png,
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
     from napari_shapereg.quality.anatomy import Plane
     from napari_shapereg.volumes import LabelVolume
-
-_WIDTH = 9.5
-"""Inches."""
 
 
 def before_and_after(fixed: LabelVolume, moving: LabelVolume, after: LabelVolume) -> tuple[bytes, bytes]:
@@ -92,8 +91,8 @@ def fixed_and_warped(fixed: LabelVolume, after: LabelVolume) -> tuple[bytes, byt
 
 def _frame(panels: Sequence[Panel], views: Sequence[Plane], word: str) -> bytes:
     """Draw panels side by side; the word lies inside one of them, so that all frames are cut to one size."""
-    height = _WIDTH * max(panel.height for panel in panels) / sum(panel.width for panel in panels)
-    figure = new_figure(_WIDTH, height + 0.6)
+    height = row_height((panel.width, panel.height) for panel in panels)
+    figure = new_figure(WIDTH, height + 0.6)
     axes = figure.subplots(1, 3, width_ratios=[panel.width for panel in panels])
     for place, plane, panel in zip(axes, views, panels, strict=True):
         draw(place, panel, plane)

@@ -9,6 +9,7 @@ import numpy as np
 from napari_shapereg.quality.anatomy import planes
 from napari_shapereg.quality.jacobians import jacobian_planes
 from napari_shapereg.quality.panels import (
+    WIDTH,
     busiest,
     extent,
     fill,
@@ -16,6 +17,7 @@ from napari_shapereg.quality.panels import (
     label_box,
     new_figure,
     outline,
+    row_height,
     slice_panel,
     to_png,
     write_letters,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from napari_shapereg.quality.panels import Box
     from napari_shapereg.volumes import LabelVolume
 
-_WIDTH = 9.5
-"""Inches."""
 _DOUBLINGS = 2
 """The scale of greys reaches from a quarter to four times the volume."""
 _FOLDED = "#b3261e"
@@ -64,8 +64,7 @@ def jacobian_map_picture(transform: sitk.Transform, fixed: LabelVolume) -> bytes
     views = planes(fixed.grid)
     box = label_box(fixed)
     sizes = [extent(fixed.grid, box, plane) for plane in views]
-    height = _WIDTH * max(down for _, down in sizes) / sum(across for across, _ in sizes)
-    figure = new_figure(_WIDTH, height + 1.0)
+    figure = new_figure(WIDTH, row_height(sizes) + 1.0)
     axes = figure.subplots(1, 3, width_ratios=[across for across, _ in sizes])
     for place, plane in zip(axes, views, strict=True):
         greys = _draw(place, plane, transform, fixed, box)

@@ -10,6 +10,8 @@ import numpy as np
 from napari_shapereg.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -28,6 +30,8 @@ _STROKES: tuple[Literal["solid", "dashed", "dashdot", "dotted"], ...] = (
     "dashdot",
     "dotted",
 )
+WIDTH = 9.5
+"""Of a page, inches."""
 MARGIN = 4.0
 """Around the labels shown, mm."""
 _BAR = 10.0
@@ -71,6 +75,13 @@ def to_png(figure: Figure) -> bytes:
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
     figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def row_height(sizes: Iterable[tuple[float, float]]) -> float:
+    """Return the height in inches at which panels of some widths and heights fill the width of the page."""
+    widths, heights = zip(*sizes, strict=True)
+    height: float = WIDTH * max(heights) / sum(widths)
+    return height
 
 
 def require_one_grid(fixed: LabelVolume, *others: LabelVolume) -> None:
@@ -141,9 +152,14 @@ def draw(place: Axes, panel: Panel, plane: Plane, *, letters: bool = True) -> No
     for number, mask in enumerate(panel.moving):
         outline(place, panel, mask, number)
     place.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[], aspect="equal")
-    place.plot([width - 2 - _BAR, width - 2], [height - 2, height - 2], color="black", linewidth=2)
+    draw_bar(place, width - 2, height - 2)
     if letters:
         write_letters(place, plane.edges)
+
+
+def draw_bar(place: Axes, right: float, level: float) -> None:
+    """Draw a bar of 10 mm that ends at a place on the page, mm."""
+    place.plot([right - _BAR, right], [level, level], color="black", linewidth=2)
 
 
 def _but(box: Box, axis: int) -> Box:

@@ -11,7 +11,7 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.quality.anatomy import describe_coordinate, planes
 from napari_shapereg.quality.panels import (
     MARGIN,
-    Panel,
+    WIDTH,
     busiest,
     draw,
     extent,
@@ -20,6 +20,7 @@ from napari_shapereg.quality.panels import (
     legend,
     new_figure,
     require_one_grid,
+    row_height,
     shadow_panels,
     slice_panel,
     to_png,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from napari_shapereg.quality.panels import Box
     from napari_shapereg.volumes import ImageGrid, LabelVolume
 
-_WIDTH = 9.5
-"""Of a page, inches."""
 _SLICES = 5
 
 
@@ -88,8 +87,8 @@ def comparison_picture(fixed: LabelVolume, moving: LabelVolume, after: LabelVolu
     box = label_box(fixed, after)
     slices = [slice_panel(fixed, after, plane, busiest(fixed, plane), box) for plane in views]
     rows = {"before: silhouettes": shadows, "after: slices": slices}
-    heights = [_row_height(panels) for panels in rows.values()]
-    figure = new_figure(_WIDTH, sum(heights) + 1.1)
+    heights = [row_height((panel.width, panel.height) for panel in panels) for panels in rows.values()]
+    figure = new_figure(WIDTH, sum(heights) + 1.1)
     parts = cast("Iterable[SubFigure]", figure.subfigures(2, 1, height_ratios=heights))
     for part, (title, panels) in zip(parts, rows.items(), strict=True):
         axes = part.subplots(1, 3, width_ratios=[panel.width for panel in panels])
@@ -125,7 +124,7 @@ def mosaic_picture(fixed: LabelVolume, moving: LabelVolume) -> bytes:
     views = planes(fixed.grid)
     extents = [extent(fixed.grid, box, plane) for plane in views]
     shares = [height / width for width, height in extents]
-    figure = new_figure(_WIDTH, _WIDTH / _SLICES * sum(shares) + 1.0)
+    figure = new_figure(WIDTH, WIDTH / _SLICES * sum(shares) + 1.0)
     axes = figure.subplots(3, _SLICES, height_ratios=shares, squeeze=False)
     for row, plane in enumerate(views):
         for column, place in enumerate(_spread(fixed, plane)):
@@ -135,11 +134,6 @@ def mosaic_picture(fixed: LabelVolume, moving: LabelVolume) -> bytes:
         axes[row, 0].set_ylabel(f"{heading(plane)}\n", fontsize=9)
     legend(figure, fixed)
     return to_png(figure)
-
-
-def _row_height(panels: list[Panel]) -> float:
-    """Return the height in inches at which panels side by side fill the width of the page."""
-    return _WIDTH * max(panel.height for panel in panels) / sum(panel.width for panel in panels)
 
 
 def _spread(volume: LabelVolume, plane: Plane) -> list[int]:

@@ -12,7 +12,7 @@ from napari_shapereg.quality.anatomy import describe_point
 from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
 from napari_shapereg.quality.map_pictures import jacobian_map_picture
 from napari_shapereg.quality.orientation import orientation_rows
-from napari_shapereg.quality.pictures import comparison_picture, mosaic_picture, write_comparison_picture
+from napari_shapereg.quality.pictures import mosaic_picture, write_comparison_picture
 from napari_shapereg.quality.plots import cost_plot, jacobian_plot
 from napari_shapereg.quality.report_pdf import page_as_pdf
 from napari_shapereg.quality.surface_pictures import displacement_picture
@@ -120,7 +120,6 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
         orientation=orientation_rows(fixed, moving, mapping.matrix if mapping else None),
         in_turn=[_embedded(picture) for picture in before_and_after(fixed, moving, after)],
         slices_in_turn=[_embedded(picture) for picture in fixed_and_warped(fixed, after)],
-        comparison=_embedded(comparison_picture(fixed, moving, after)),
         mosaic=_embedded(mosaic_picture(fixed, after)),
         worst=_embedded(worst_points_picture(fixed, after, worst)) if worst else None,
         histogram=_embedded(jacobian_plot(metrics["jacobian"])) if metrics.get("jacobian") else None,

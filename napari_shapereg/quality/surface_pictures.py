@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.measures import surface_from_labels
-from napari_shapereg.quality.panels import new_figure, to_png, write_letters
+from napari_shapereg.quality.panels import WIDTH, draw_bar, new_figure, row_height, to_png, write_letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Displacement = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-_WIDTH = 9.5
-"""Inches."""
 _BINS = 100
 """Along the longest side of the labels: triangles are as fine as a picture shows them."""
 _ARROWS = 16
@@ -89,10 +87,8 @@ def displacement_picture(fixed: LabelVolume, displacement: Displacement) -> byte
     faces = _faces(fixed, displacement)
     limit = max(0.1, float(np.percentile(np.linalg.norm(faces.moves, axis=1), 99)))
     spans = [np.ptp(view.seen(faces.corners.reshape(-1, 3)), axis=0)[:2] + 4 for view in _VIEWS[:3]]
-    widths = [across for across, _ in spans]
-    height = _WIDTH * max(down for _, down in spans) / sum(widths)
-    figure = new_figure(_WIDTH, 2 * height + 1.3)
-    axes = figure.subplots(2, 3, width_ratios=widths)
+    figure = new_figure(WIDTH, 2 * row_height(spans) + 1.3)
+    axes = figure.subplots(2, 3, width_ratios=[across for across, _ in spans])
     for place, view in zip(axes.ravel(), _VIEWS, strict=True):
         colours = _draw(place, view, faces, limit)
     bar = figure.colorbar(colours, ax=list(axes.ravel()), location="bottom", shrink=0.5, aspect=40)
@@ -172,5 +168,5 @@ def _frame(place: Axes, view: _View, faces: _Faces) -> None:
     (left, top), (right, bottom) = points.min(axis=0) - 2, points.max(axis=0) + 2
     place.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], aspect="equal")
     place.set_title(view.name, fontsize=10)
-    place.plot([right - 12, right - 2], [bottom - 1.5, bottom - 1.5], color="black", linewidth=2)
+    draw_bar(place, right - 2, bottom - 1.5)
     write_letters(place, view.edges)

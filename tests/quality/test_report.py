@@ -85,7 +85,7 @@ def undrawn(monkeypatch):
     """Spare tests of the words the drawing of pictures."""
     dot = new_figure(0.1, 0.1)
     png = to_png(dot)
-    for name in ("comparison", "mosaic", "displacement", "jacobian_map", "worst_points"):
+    for name in ("mosaic", "displacement", "jacobian_map", "worst_points"):
         monkeypatch.setattr(report, f"{name}_picture", lambda *_: png)
     for name in ("before_and_after", "fixed_and_warped"):
         monkeypatch.setattr(report, name, lambda *_: (png, png))
@@ -131,7 +131,7 @@ def test_the_page_stands_alone(tmp_path, content):
     sources = [
         value for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
     ]
-    assert len(sources) == 11
+    assert len(sources) == 10
     for source in sources:
         kind, _, data = source.partition(",")
         assert kind == "data:image/png;base64"
@@ -140,7 +140,7 @@ def test_the_page_stands_alone(tmp_path, content):
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     images = [tag for tag, name, value in page.attributes if (tag, name) == ("img", "alt") and value]
-    assert len(images) == 11
+    assert len(images) == 10
 
 
 def test_a_report_without_a_map_and_without_warnings(tmp_path, content, undrawn):
@@ -152,7 +152,7 @@ def test_a_report_without_a_map_and_without_warnings(tmp_path, content, undrawn)
     assert "No automatic warning" in page.text
     assert "The map was not measured" in page.text
     assert "Convergence" not in page.text
-    assert page.tags.count("img") == 7
+    assert page.tags.count("img") == 6
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path, content):

@@ -8,6 +8,7 @@ import torch
 
 from napari_shapereg.reductions import numba_engine, numba_near
 from napari_shapereg.reductions.numba_engine import NumbaEngine
+from napari_shapereg.reductions.tree_cells import cells_of
 
 N, M = 6001, 5003
 """Enough pairs for each point of both, and no multiples of anything."""
@@ -129,10 +130,9 @@ def test_the_number_of_threads_does_not_change_a_bit():
 def test_little_of_a_wide_shell_is_visited():
     given = problem(shell, torch.float32, 1.0)
     x, y = (tuple(given[name].numpy().T.copy()) for name in "xy")
-    rows = numba_near.leaves_of(x, 1)
-    columns = numba_near.columns_of(numba_near.leaves_of(y, 1), np.zeros(M, "f4"))
-    limits, counting = numba_engine.LIMITS[torch.float32], np.empty(2**columns.leaves.depth, np.int64)
+    rows, columns = cells_of(x, 1), numba_near.columns_of(y, np.zeros(M, "f4"), 1)
+    limits = numba_engine.LIMITS[torch.float32]
     visited = [
-        numba_near.count_leaves(rows, columns, None, limits, leaf, counting) for leaf in range(2**rows.depth)
+        len(numba_near.leaves_that_count(rows, columns, None, limits, leaf)) for leaf in range(2**rows.depth)
     ]
-    assert np.mean(visited) < 0.4 * len(counting)
+    assert np.mean(visited) < 0.4 * len(columns.masses)
