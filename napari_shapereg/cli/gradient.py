@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_shapereg.cli.options import (
+    VECTOR_ENDINGS,
     Device,
     DeviceOption,
     EngineName,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
 
 FIELD_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
-POINT_ENDINGS = (".vtk", ".ply", ".csv")
 
 
 class Mass(StrEnum):
@@ -175,7 +175,7 @@ def _check_outputs(outputs: Sequence[Path]) -> None:
 
     for path in outputs:
         with naming(path):
-            file_ending(path, (*FIELD_ENDINGS, *POINT_ENDINGS))
+            file_ending(path, (*FIELD_ENDINGS, *VECTOR_ENDINGS))
         require_place(path)
 
 
@@ -186,7 +186,7 @@ def _write(arrows: Sequence[Arrows], grid: ImageGrid, path: Path) -> Path:
     from napari_shapereg.transforms import write_arrows
     from napari_shapereg.volumes.images import write_image
 
-    if path.name.lower().endswith(POINT_ENDINGS):
+    if path.name.lower().endswith(VECTOR_ENDINGS):
         points = np.concatenate([part.points for part in arrows])
         return write_arrows(points, np.concatenate([part.vectors for part in arrows]), path)
     return write_image(field_on_grid(arrows, grid), path)

@@ -12,6 +12,9 @@ import typer
 
 from napari_shapereg.errors import InputError
 
+VECTOR_ENDINGS = (".vtk", ".ply", ".csv")
+"""Of point files that have a place for a vector at each point."""
+
 
 class Preset(StrEnum):
     """Named settings of a registration."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_shapereg.cli.options import Json, Quiet, require_place
+from napari_shapereg.cli.options import VECTOR_ENDINGS, Json, Quiet, require_place
 from napari_shapereg.cli.tables import print_json
 from napari_shapereg.errors import InputError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 POINT_ENDINGS = (".csv", ".fcsv", ".mrk.json", ".vtk", ".ply")
 """As `napari_shapereg.transforms.points_io` has them, which takes seconds to load."""
-_VECTOR_ENDINGS = (".vtk", ".ply", ".csv")
-"""Of point files that have a place for a vector at each point."""
 
 
 class Kind(StrEnum):
@@ -107,9 +105,9 @@ def warp(  # noqa: PLR0913 - one for each option
     Give the folder that `shapereg register` wrote and the right one is taken. Coordinates are LPS mm.
     """
     require_place(output)
-    if displacement and not output.name.lower().endswith(_VECTOR_ENDINGS):
+    if displacement and not output.name.lower().endswith(VECTOR_ENDINGS):
         raise InputError(
-            f"{output}: --displacement is for points in {', '.join(_VECTOR_ENDINGS)} files; leave it out, or "
+            f"{output}: --displacement is for points in {', '.join(VECTOR_ENDINGS)} files; leave it out, or "
             "use `shapereg convert` for the displacements at the voxels of an image"
         )
     if source.name.lower().endswith(POINT_ENDINGS):

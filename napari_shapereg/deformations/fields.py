@@ -228,6 +228,18 @@ def boundary_pull(
     """
     if warped.device.type == "cpu":
         return lattice_loops.boundary_pull(warped, difference, potentials, share, pull, curvature)
+    return boundary_pull_by_tensors(warped, difference, potentials, share, pull, curvature)
+
+
+def boundary_pull_by_tensors(
+    warped: Tensor,
+    difference: Tensor,
+    potentials: tuple[Tensor, Tensor],
+    share: float,
+    pull: Tensor,
+    curvature: Tensor,
+) -> float:
+    """Do what `boundary_pull` does, by tensor operations of any device."""
     near, far = potentials
     potential = near + far
     slope = spatial_gradient(warped[None], 1.0)[0]

@@ -11,6 +11,7 @@ from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.display_frame import DisplayFrame, frame_of
 from napari_shapereg.plugin.layers import METADATA, LayerData, vectors_layer
 from napari_shapereg.transforms import transform_points
+from napari_shapereg.transforms.containers import members
 from napari_shapereg.volumes import ImageGrid
 
 if TYPE_CHECKING:
@@ -72,13 +73,9 @@ def transform_layer(
 
 def field_grid(transform: sitk.Transform) -> ImageGrid | None:
     """Return the grid of the first displacement field in a transform, or None where it has none."""
-    if isinstance(transform, sitk.CompositeTransform):
-        parts = (transform.GetNthTransform(k) for k in reversed(range(transform.GetNumberOfTransforms())))
-        grids = (field_grid(part) for part in parts)
-        return next((grid for grid in grids if grid is not None), None)
-    if not isinstance(transform, sitk.DisplacementFieldTransform):
-        return None
-    return ImageGrid.from_image(transform.GetDisplacementField())
+    fields = (part for part in members(transform) if isinstance(part, sitk.DisplacementFieldTransform))
+    first = next(fields, None)
+    return None if first is None else ImageGrid.from_image(first.GetDisplacementField())
 
 
 def _nodes(grid: ImageGrid, most: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from napari_shapereg.transforms import chain
+from napari_shapereg.transforms.containers import members
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +56,8 @@ def describe_volume(volume: LabelVolume) -> dict[str, Any]:
 
 def describe_transform(transform: sitk.Transform) -> dict[str, Any]:
     """Return the members of a transform, the first applied first, and a hash of their numbers."""
-    flat = chain(transform)
     digest, names = hashlib.sha256(), []
-    for number in reversed(range(flat.GetNumberOfTransforms())):
-        member = flat.GetNthTransform(number)
+    for member in members(transform):
         names.append(member.GetName())
         digest.update(repr((member.GetName(), member.GetFixedParameters())).encode())
         digest.update(_numbers(member).data)

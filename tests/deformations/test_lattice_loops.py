@@ -78,12 +78,13 @@ def test_dirichlet(displacement: torch.Tensor) -> None:
 def test_boundary_pull(displacement: torch.Tensor) -> None:
     warped, near, far = displacement
     difference, potential = warped.flip(0), near + far
-    pull, curvature = torch.ones_like(displacement), torch.ones_like(warped)
-    cost = lattice_loops.boundary_pull(warped, difference, (near, far), 0.3, pull, curvature)
-    assert cost == pytest.approx(float((difference * (near / 2 + far)).double().sum()), rel=1e-4)
     slope = fields.spatial_gradient(warped[None], 1.0)[0]
-    assert close(pull, 1 - 0.3 * potential * slope)
-    assert close(curvature, 1 + 0.3 * (slope.square().sum(0) + potential.square() / 2))
+    for call in (lattice_loops.boundary_pull, fields.boundary_pull_by_tensors):
+        pull, curvature = torch.ones_like(displacement), torch.ones_like(warped)
+        cost = call(warped, difference, (near, far), 0.3, pull, curvature)
+        assert cost == pytest.approx(float((difference * (near / 2 + far)).double().sum()), rel=1e-4)
+        assert close(pull, 1 - 0.3 * potential * slope)
+        assert close(curvature, 1 + 0.3 * (slope.square().sum(0) + potential.square() / 2))
 
 
 def test_noncontiguous_targets_are_refused(displacement: torch.Tensor) -> None:
