@@ -160,20 +160,18 @@ class RegistrationController:
         self._live = LiveLayers(self.viewer, prepared.pair, prepared.radius)
 
     def show_goal(self, pair: Pair, goal: Shape) -> None:
-        """Show the fixed shape of a run as a veil, in 3-D, where the points will go."""
+        """Show the fixed shape of a run as a veil, in 3-D, where the moving one will go."""
         if self._live is not None:
             self.scene.add(pair.frame, f"{pair.fixed_name} surface", goal, solid=False)
 
     def show_view(self, view: View) -> bool:
-        """Show where a run stands; return whether that only moved what was there already."""
+        """Show where a run stands; return whether the layers were all there already."""
         if self._live is None:
             return True
-        settled = self._live.complete
-        self._live.show(view)
-        return settled
+        return self._live.show(view)
 
     def end_view(self) -> None:
-        """Take away the points and arrows of a run."""
+        """Take away the moving surface and the arrows of a run."""
         if self._live is not None:
             self._live.remove()
             self._live = None

@@ -1,114 +1,124 @@
-"""The layers in which a run is watched: points on their way to the fixed shape, and arrows of each step."""
+"""The layers in which a run is watched: the moving surface on its way to the fixed one, and each step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from napari.layers import Points, Vectors
+from napari.layers import Layer, Surface, Vectors
 
+from napari_shapereg.plugin.cross_section import cross_section
 from napari_shapereg.plugin.display_frame import flat
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import coloring
-from napari_shapereg.plugin.layer_affine import DRAWING
-from napari_shapereg.plugin.scene import label_colors
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+
+    from napari.components import Dims, ViewerModel
 
     from napari_shapereg.plugin.live_view import View
     from napari_shapereg.plugin.pairs import Pair
+    from napari_shapereg.plugin.scene import Shape
 
-_POINT = 0.03
-"""Diameter, in radii of the fixed shape."""
 _ARROW = 0.25
 """Drawn length of nearly the longest arrow of a step, in radii: steps become ever smaller."""
 _WIDTH = 0.012
+_PALER = 0.6
+"""How much white is in an outline, which lies over labels of the same colours."""
+
+
+class _Drawing(NamedTuple):
+    """What a layer shows of one view, and what it keeps from the first one on."""
+
+    kind: type[Layer]
+    name: str
+    shown: dict[str, Any]
+    kept: dict[str, Any]
 
 
 class LiveLayers:
-    """Two layers that follow a run. One that the user removes stays away.
+    """Two layers that follow a run: in 3-D the moving surface and arrows, in 2-D its outline and arrows.
+
+    One that the user removes stays away.
 
     Parameters
     ----------
     viewer : ViewerModel
     pair : Pair
-        Gives names and colours.
+        Gives the names.
     radius : float
         Of the fixed shape, mm.
     """
 
     def __init__(self, viewer: ViewerModel, pair: Pair, radius: float) -> None:
         self._viewer = viewer
-        self._moving = pair.moving
         self._radius = radius
-        self._names = (f"{pair.moving_name} on its way", f"{pair.moving_name} steps")
-        self._points: Points | None = None
-        self._arrows: Vectors | None = None
-        self._labels: NDArray[np.integer] | None = None
+        self._name = pair.moving_name
+        self._made: dict[str, Layer] = {}
 
-    @property
-    def complete(self) -> bool:
-        """Whether both layers have been made."""
-        return self._arrows is not None
+    def show(self, view: View) -> bool:
+        """Show a view; return whether the layers were all there already.
 
-    def show(self, view: View) -> None:
-        """Move points and arrows to where they are in a view."""
-        if self._points is None:
-            self._points = self._add_points(view)
-            return
-        if self._arrows is None:
-            # At the second view: a new layer takes napari a tenth of a second.
-            self._arrows = self._add_arrows(view)
-            return
-        if self._points in self._viewer.layers and self._points.visible:
-            self._points.data = view.points
-            if self._labels is None or not np.array_equal(view.labels, self._labels):
-                self._points.face_color = label_colors(self._moving, view.labels)
-                self._labels = view.labels
-        if self._arrows in self._viewer.layers and self._arrows.visible:
-            longest, vectors, lengths = self._drawn(view)
-            self._arrows.data = vectors
-            self._arrows.features = {"length": lengths}
-            self._arrows.edge_contrast_limits = (0.0, longest)
+        At most one is made at a time: each takes napari a tenth of a second.
+        """
+        for drawing in self._drawings(view):
+            layer = self._made.get(drawing.name)
+            if layer is not None and (layer not in self._viewer.layers or not layer.visible):
+                continue
+            if type(layer) is not drawing.kind:
+                self._replace(layer, drawing)
+                return False
+            for name, value in drawing.shown.items():
+                setattr(layer, name, value)
+        return True
 
     def remove(self) -> None:
         """Take both layers away."""
-        remove_layers(self._viewer, [layer for layer in (self._points, self._arrows) if layer is not None])
+        remove_layers(self._viewer, self._made.values())
 
-    def _drawn(self, view: View) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the upper end of the colours, the vectors as they are drawn, and their true lengths."""
-        lengths = np.linalg.norm(view.arrows, axis=1)
-        longest = max(float(np.percentile(lengths, 98)), 1e-12)
-        drawn = view.arrows * (_ARROW * self._radius / np.maximum(lengths, longest))[:, None]
-        return longest, np.stack([view.feet, drawn], axis=1), lengths
+    def _replace(self, layer: Layer | None, drawing: _Drawing) -> None:
+        if layer is not None:
+            remove_layers(self._viewer, [layer])
+        made = drawing.kind(name=drawing.name, **drawing.shown, **drawing.kept, **flat())
+        self._made[drawing.name] = made
+        self._viewer.add_layer(made)
 
-    def _add_points(self, view: View) -> Points:
-        points = Points(
-            view.points,
-            name=self._names[0],
-            size=_POINT * self._radius,
-            face_color=label_colors(self._moving, view.labels),
-            border_width=0,
-            metadata=dict(DRAWING),
-            **flat(),
-        )
-        self._viewer.add_layer(points)
-        self._labels = view.labels
-        return points
+    def _drawings(self, view: View) -> Iterator[_Drawing]:
+        if view.surface is not None:
+            name, dims = f"{self._name} on its way", self._viewer.dims
+            if dims.ndisplay == 3:
+                yield _surface(name, view.surface)
+            else:
+                yield _outline(name, view.surface, dims, self._radius)
+        yield _steps(f"{self._name} steps", view, self._radius)
 
-    def _add_arrows(self, view: View) -> Vectors:
-        longest, vectors, lengths = self._drawn(view)
-        arrows = Vectors(
-            vectors,
-            name=self._names[1],
-            features={"length": lengths},
-            vector_style="arrow",
-            edge_width=_WIDTH * self._radius,
-            opacity=1.0,
-            **coloring(longest),
-            **flat(),
-        )
-        self._viewer.add_layer(arrows)
-        return arrows
+
+def _surface(name: str, shape: Shape) -> _Drawing:
+    kept = {"vertex_colors": shape.colors, "shading": "smooth"}
+    return _Drawing(Surface, name, {"data": (shape.vertices, shape.faces)}, kept)
+
+
+def _outline(name: str, shape: Shape, dims: Dims, radius: float) -> _Drawing:
+    axis = next(axis for axis in dims.not_displayed if axis >= dims.ndim - 3)
+    segments, corners = cross_section(shape.vertices, shape.faces, axis - dims.ndim, dims.point[axis])
+    lines = np.stack([segments[:, 0], segments[:, 1] - segments[:, 0]], axis=1)
+    colors = (1 - _PALER) * shape.colors[corners] + _PALER
+    # napari warns of a table of no colours.
+    shown = {"data": lines, "edge_color": colors if len(colors) else "white"}
+    kept = {"vector_style": "line", "edge_width": _WIDTH * radius, "opacity": 1.0}
+    return _Drawing(Vectors, name, shown, kept)
+
+
+def _steps(name: str, view: View, radius: float) -> _Drawing:
+    lengths = np.linalg.norm(view.arrows, axis=1)
+    longest = max(float(np.percentile(lengths, 98)), 1e-12)
+    drawn = view.arrows * (_ARROW * radius / np.maximum(lengths, longest))[:, None]
+    colors = coloring(longest)
+    shown = {
+        "data": np.stack([view.feet, drawn], axis=1),
+        "features": {"length": lengths},
+        "edge_contrast_limits": colors.pop("edge_contrast_limits"),
+    }
+    kept = {"vector_style": "arrow", "edge_width": _WIDTH * radius, "opacity": 1.0, **colors}
+    return _Drawing(Vectors, name, shown, kept)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_shapereg.plugin.display_frame import frame_of
+from napari_shapereg.plugin.followers import MovingSurface
 from napari_shapereg.plugin.gradient_arrows import spread
 from napari_shapereg.registration import Registration
 
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_shapereg.plugin.scene import Shape
     from napari_shapereg.registration import RegistrationResult, RegistrationSettings, RegistrationState
     from napari_shapereg.registration.landmarks import Landmarks
     from napari_shapereg.volumes import LabelVolume
 
 INTERVAL = 0.1
 """Seconds between two views of a run."""
-MOST_POINTS = 1500
-"""Moving points in a view, over all labels."""
 MOST_ARROWS = 400
 """Arrows in a view: napari builds the mesh of each of them anew."""
 
@@ -55,22 +55,20 @@ class View:
         Stage and level, for people.
     cost, progress, seconds : float
         Of the step; see `RegistrationState`.
-    points : (N, 3) float64 array
-        Moving points where the map carries them, display coordinates z, y, x in mm.
-    labels : (N,) integer array
-        Of the points.
     feet, arrows : (K, 3) float64 array
-        Some of the points, and what the step moved them by, display coordinates.
+        Some of the moving points where the map carries them, and what the step moved them by, display
+        coordinates z, y, x in mm.
+    surface : Shape, optional
+        The moving surface where the map carries it; its vertices are display coordinates, too.
     """
 
     stage: str
     cost: float
     progress: float
     seconds: float
-    points: NDArray[np.float64]
-    labels: NDArray[np.integer[Any]]
     feet: NDArray[np.float64]
     arrows: NDArray[np.float64]
+    surface: Shape | None = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -113,7 +111,7 @@ class Run:
         self.costs: list[CostPoint] = []
         self.cancelled = False
         self._clock = clock
-        self._chosen: NDArray[np.intp] | None = None
+        self._surface = MovingSurface()
         self._few: NDArray[np.intp] | None = None
         self._counted = 0
         self._view: View | None = None
@@ -132,6 +130,8 @@ class Run:
             if self.cancelled:
                 return
             self.costs.append(CostPoint(state.iteration, stage_of(state), state.objective))
+            points, arrows = _pooled(state.points), _pooled(state.arrows)
+            self._surface.track(points - arrows, points)
             if self._clock() >= self._due:
                 self._due = self._clock() + INTERVAL
                 self._keep(state)
@@ -142,6 +142,16 @@ class Run:
         """Stop before the next step. `result` holds the best state so far at once, whenever the step ends."""
         self.cancelled = True
         self.registration.cancel()
+
+    def carry(self, shape: Shape) -> None:
+        """Show the moving surface from now on, where the map carries it.
+
+        Parameters
+        ----------
+        shape : Shape
+            At rest, LPS mm.
+        """
+        self._surface.shape = shape
 
     def take(self) -> View | None:
         """Return the newest view, once; None where nobody has seen anything newer since."""
@@ -159,24 +169,22 @@ class Run:
             self._view = view
 
     def _view_of(self, state: RegistrationState) -> View:
-        labels = np.repeat(list(state.points), [len(cloud) for cloud in state.points.values()])
         points, arrows = _pooled(state.points), _pooled(state.arrows)
-        if self._chosen is None or self._few is None or self._counted != len(points):
+        if self._few is None or self._counted != len(points):
             # Once for the whole run, so that each point can be followed; where the overlap is partial, there
             # are fewer points once it is known.
+            labels = np.repeat(list(state.points), [len(cloud) for cloud in state.points.values()])
             self._counted = len(points)
-            ones = np.ones(len(points))
-            self._chosen = spread(points, ones, labels, MOST_POINTS)
-            self._few = spread(points, ones, labels, MOST_ARROWS)
+            self._few = spread(points, np.ones(len(points)), labels, MOST_ARROWS)
+        surface = self._surface.shown()
         return View(
             stage=stage_of(state),
             cost=state.objective,
             progress=state.progress,
             seconds=state.seconds,
-            points=self.frame.to_display(points[self._chosen]),
-            labels=labels[self._chosen],
             feet=self.frame.to_display(points[self._few]),
             arrows=self.frame.turn_to_display(arrows[self._few]),
+            surface=surface and replace(surface, vertices=self.frame.to_display(surface.vertices)),
         )
 
 

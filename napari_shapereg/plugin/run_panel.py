@@ -15,7 +15,7 @@ from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.kept_runs import KeptRuns
 from napari_shapereg.plugin.live_view import INTERVAL
 from napari_shapereg.plugin.notifications import telling
-from napari_shapereg.plugin.tasks import finish, goal_of, prepare
+from napari_shapereg.plugin.tasks import finish, prepare, surfaces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_shapereg.plugin.controller import RegistrationController
     from napari_shapereg.plugin.live_view import Run, View
     from napari_shapereg.plugin.pair_panel import PairPanel
+    from napari_shapereg.plugin.scene import Shape
     from napari_shapereg.plugin.tasks import Finished, Prepared
     from napari_shapereg.registration import RegistrationSettings
 
@@ -148,13 +149,17 @@ class RunPanel(QWidget):
 
     def _prepared(self, prepared: Prepared) -> None:
         self._controller.begin(prepared, in_3d=self._in_3d())
-        run, pair = prepared.run, prepared.pair
-        if self._controller.scene.on:
-            Job(lambda: goal_of(prepared), partial(self._controller.show_goal, pair), parent=self)
+        run = prepared.run
+        Job(lambda: surfaces_of(prepared), partial(self._show_surfaces, prepared), parent=self)
         self._running[:] = [run]
         self._say("preparing…", 0.0)
         self._wait(INTERVAL)
         self._job = Job(run.work, lambda _: self._finish(run), self._broken, parent=self, long=True)
+
+    def _show_surfaces(self, prepared: Prepared, surfaces: tuple[Shape, Shape]) -> None:
+        moving, fixed = surfaces
+        self._controller.show_goal(prepared.pair, fixed)
+        prepared.run.carry(moving)
 
     def _look(self) -> None:
         """Show what is new of the run; slow machines are shown less of it."""

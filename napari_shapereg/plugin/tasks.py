@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from napari_shapereg.registration import RegisteredPair, RegistrationResult, RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
+RUN_FACES = 30_000
+"""Of each of the surfaces that a run shows: one of them is drawn anew ten times a second."""
+
 Extent = Literal["none", "affine", "full"]
 """How much of a map is applied."""
 
@@ -136,9 +139,10 @@ def prepare(
     return Prepared(run, pair, float(np.linalg.norm(np.multiply(box, pair.fixed.grid.spacing))) / 12**0.5)
 
 
-def goal_of(prepared: Prepared) -> Shape:
-    """Return the surface that the moving shape of a run is to reach."""
-    return shape_of(prepared.pair.fixed, prepared.run.labels)
+def surfaces_of(prepared: Prepared) -> tuple[Shape, Shape]:
+    """Return the surface that a run moves, at rest, and the one that it is to reach."""
+    pair, labels = prepared.pair, prepared.run.labels
+    return shape_of(pair.moving, labels, RUN_FACES), shape_of(pair.fixed, labels, RUN_FACES)
 
 
 def finish(run: Run, name: str) -> Finished:

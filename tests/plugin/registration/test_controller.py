@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Points, Surface, Vectors
+from scipy.ndimage import map_coordinates
 
 from napari_shapereg.plugin.controller import RegistrationController
 from napari_shapereg.plugin.gradient_arrows import Field
@@ -20,10 +21,10 @@ from napari_shapereg.plugin.tasks import (
     Finished,
     Prepared,
     finish,
-    goal_of,
     laid_over,
     mapped,
     prepare,
+    surfaces_of,
     way,
 )
 
@@ -74,10 +75,10 @@ def finished(layers, quick) -> Finished:
 
 
 def view_of(prepared: Prepared, shift: float = 0.0) -> View:
-    shape = shape_of(prepared.pair.moving, LABELS)
-    points = prepared.run.frame.to_display(shape.vertices[::7]) + shift
-    labels = shape.labels[::7]
-    return View("linear", 1.0, 0.5, 1.0, points, labels, points[::5], np.full_like(points[::5], 0.01 + shift))
+    shape, to_display = shape_of(prepared.pair.moving, LABELS), prepared.run.frame.to_display
+    surface = replace(shape, vertices=to_display(shape.vertices) + shift)
+    feet = surface.vertices[::35]
+    return View("linear", 1.0, 0.5, 1.0, feet, np.full_like(feet, 0.01 + shift), surface)
 
 
 def only(viewer, kind):
@@ -167,12 +168,12 @@ def test_fidelities_side_by_side_have_a_cell_each(controller, viewer, compared):
 def test_a_run_is_watched_and_leaves_the_viewer_as_it_was(controller, viewer, layers, quick):
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared.pair, goal_of(prepared))
+    controller.show_goal(prepared.pair, surfaces_of(prepared)[1])
     for shift in (0.0, 1.0, 2.0):
         controller.show_view(view_of(prepared, shift))
     assert visible(viewer) == ["b surface", "a on its way", "a steps"]
-    points, arrows = only(viewer, Points), only(viewer, Vectors)
-    assert np.array_equal(points.data, view_of(prepared, 2.0).points)
+    arrows = only(viewer, Vectors)
+    assert np.array_equal(viewer.layers["a on its way"].vertices, view_of(prepared, 2.0).surface.vertices)
     assert np.allclose(arrows.features["length"], np.sqrt(3) * 2.01)
     controller.end()
     assert visible(viewer) == ["a", "b"]
@@ -196,7 +197,7 @@ def test_arrows_of_ever_smaller_steps_stay_visible(controller, viewer, layers, q
 def test_a_layer_that_is_removed_in_mid_run_stays_away(controller, viewer, layers, quick, gone):
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared.pair, goal_of(prepared))
+    controller.show_goal(prepared.pair, surfaces_of(prepared)[1])
     for shift in (0.0, 1.0):
         controller.show_view(view_of(prepared, shift))
     viewer.layers.remove(gone)
@@ -208,26 +209,50 @@ def test_a_layer_that_is_removed_in_mid_run_stays_away(controller, viewer, layer
 
 def test_a_layer_that_is_hidden_in_mid_run_is_left_alone(controller, viewer, layers, quick):
     prepared = prepare(*layers, quick)
-    controller.begin(prepared, in_3d=False)
+    controller.begin(prepared, in_3d=True)
     for shift in (0.0, 1.0):
         controller.show_view(view_of(prepared, shift))
-    points = only(viewer, Points)
-    points.visible = False
+    surface = only(viewer, Surface)
+    surface.visible = False
     controller.show_view(view_of(prepared, 5.0))
-    assert np.array_equal(points.data, view_of(prepared).points)
+    assert np.array_equal(surface.vertices, view_of(prepared, 1.0).surface.vertices)
 
 
-def test_points_have_the_colours_of_their_labels_whichever_are_left(controller, viewer, layers, quick):
-    """Where the overlap is partial, the points of the flow are others than those of the linear stage."""
+def test_a_slice_shows_the_outline_of_the_moving_shape_in_its_colours(controller, viewer, layers, quick):
+    prepared = prepare(*layers, quick)
+    view = view_of(prepared)
+    controller.begin(prepared, in_3d=False)
+    viewer.dims.set_point(0, np.median(view.surface.vertices[:, 0]))
+    for shift in (0.0, 1.0, 2.0):
+        controller.show_view(view_of(prepared, shift))
+    lines = viewer.layers["a on its way"]
+    ends = np.concatenate([lines.data[:, 0], lines.data.sum(axis=1)])
+    assert np.allclose(ends[:, 0], viewer.dims.point[0])
+    at = prepared.pair.moving.grid.to_indices(prepared.run.frame.to_physical(ends - 2.0))
+    inside = map_coordinates((prepared.pair.moving.data > 0).astype(float), at.T[::-1], order=1)
+    assert np.abs(inside - 0.5).mean() < 0.15, "on the border of the labels, 2 mm on"
+    colors = {
+        tuple(color) for color in label_colors(prepared.pair.moving, np.array(LABELS))[:, :3] * 0.4 + 0.6
+    }
+    shown = {tuple(color) for color in lines.edge_color[:, :3]}
+    assert np.allclose(sorted(shown), sorted(colors), atol=1e-5)
+    # A slice beside it shows nothing, and the next view of one through it does.
+    for place, empty in ((1e3, True), (np.median(view.surface.vertices[:, 0]), False)):
+        viewer.dims.set_point(0, place)
+        controller.show_view(view_of(prepared, 2.0))
+        assert (len(lines.data) == 0) == empty
+
+
+def test_the_outline_becomes_a_surface_when_the_viewer_is_turned(controller, viewer, layers, quick):
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=False)
-    whole = view_of(prepared)
-    some = np.flatnonzero(whole.labels == 2)
-    for view in (whole, whole, replace(whole, points=whole.points[some], labels=whole.labels[some])):
-        controller.show_view(view)
-        shown = only(viewer, Points).face_color
-        assert np.allclose(shown, label_colors(prepared.pair.moving, view.labels), atol=1e-6)
-    assert not np.allclose(shown[0], label_colors(prepared.pair.moving, np.array([1]))[0], atol=0.1)
+    for ndisplay, kind in ((2, Vectors), (3, Surface), (2, Vectors)):
+        viewer.dims.ndisplay = ndisplay
+        for _ in range(2):
+            controller.show_view(view_of(prepared))
+        assert type(viewer.layers["a on its way"]) is kind
+    controller.end()
+    assert names(viewer) == ["a", "b"]
 
 
 # --------------------------------------------------------------------------------------------------- result
@@ -325,7 +350,7 @@ def test_nothing_is_kept_alive(layers, quick):
     controller = RegistrationController(viewer)
     prepared = prepare(*layers, quick)
     controller.begin(prepared, in_3d=True)
-    controller.show_goal(prepared.pair, goal_of(prepared))
+    controller.show_goal(prepared.pair, surfaces_of(prepared)[1])
     controller.show_view(view_of(prepared))
     controller.close()
     seen = weakref.ref(controller)
