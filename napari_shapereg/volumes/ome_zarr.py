@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,13 @@ from napari_shapereg.volumes.ome_zarr_grid import grid_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import zarr
     from numpy.typing import NDArray
 
 ENDING = ".zarr"
 _LARGEST_HEADER = 1 << 20
+_MOST_CHUNKS = 50_000
+"""A volume of 1024³ voxels in chunks of 32³ has 32,768. Each takes some time, be it there or not."""
 _CODECS = {"bytes", "transpose", "blosc", "gzip", "zstd", "zlib", "lz4", "crc32c", "sharding_indexed"}
 
 
@@ -45,7 +49,8 @@ def read_ome_zarr(path: Path) -> LabelVolume:
     Raises
     ------
     InputError
-        There is no such image, its voxels are no integers or stored in an unusual way, or it is not 3-D.
+        There is no such image, its voxels are no integers or stored in an unusual way or in more than 50,000
+        chunks, or it is not 3-D.
         Without the folder's name, which the caller adds.
     ResourceError
         The volume is larger than the memory available.
@@ -65,7 +70,7 @@ def read_ome_zarr(path: Path) -> LabelVolume:
         place = _inside(folder, str(dataset["path"]))
         shape = _checked_shape(place)
         axes, grid = grid_of(multiscale, dataset, shape)
-        data = np.asarray(zarr.open_array(store=str(place), mode="r")[...])
+        data = _voxels(zarr.open_array(store=str(place), mode="r"))
     except ShapeRegError:
         raise
     except Exception as error:
@@ -110,8 +115,14 @@ def _inside(folder: Path, name: str) -> Path:
 def _attributes(folder: Path) -> dict[str, Any]:
     """Return the OME attributes of a group, of either version."""
     header = _json(folder / "zarr.json")
-    attributes = header.get("attributes", {}).get("ome") if header else _json(folder / ".zattrs")
-    return attributes if isinstance(attributes, dict) else {}
+    if not header:
+        return _json(folder / ".zattrs")
+    return _mapping(_mapping(header.get("attributes")).get("ome"))
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """Return a JSON object as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -124,7 +135,7 @@ def _json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is damaged ({reason(error)})") from error
-    return values if isinstance(values, dict) else {}
+    return _mapping(values)
 
 
 def _checked_shape(place: Path) -> tuple[int, ...]:
@@ -147,6 +158,19 @@ def _checked_shape(place: Path) -> tuple[int, ...]:
         raise InputError(f"has no voxels: its shape is {shape}")
     require_memory(9 * (math.prod(shape) + math.prod(map(int, chunk))), f"reading {shape} voxels")
     return shape
+
+
+def _voxels(array: zarr.Array[Any]) -> NDArray[Any]:
+    """Read an array chunk by chunk: zarr leaves those behind that wait when another one turns out damaged."""
+    starts = [range(0, count, step) for count, step in zip(array.shape, array.chunks, strict=True)]
+    chunks = math.prod(map(len, starts))
+    if chunks > _MOST_CHUNKS:
+        raise InputError(f"has {chunks} chunks; store it in larger ones, {_MOST_CHUNKS} at the most")
+    data = np.empty(array.shape, array.dtype)
+    for start in product(*starts):
+        box = tuple(slice(first, first + step) for first, step in zip(start, array.chunks, strict=True))
+        data[box] = array[box]
+    return data
 
 
 def _codec_names(header: dict[str, Any]) -> set[str]:
@@ -172,11 +196,10 @@ def _segments(stated: object) -> tuple[dict[int, str], dict[int, tuple[float, fl
     """Return names and colours; whatever is odd in them is left out."""
     names: dict[int, str] = {}
     colors: dict[int, tuple[float, float, float]] = {}
-    stated = stated if isinstance(stated, dict) else {}
-    for row in _rows(stated.get("properties")):
+    for row in _rows(_mapping(stated).get("properties")):
         if isinstance(row.get("name"), str):
             names[row["label-value"]] = row["name"]
-    for row in _rows(stated.get("colors")):
+    for row in _rows(_mapping(stated).get("colors")):
         rgba = row.get("rgba")
         if isinstance(rgba, list) and len(rgba) in (3, 4) and all(isinstance(v, int) for v in rgba):
             red, green, blue = (min(max(value, 0), 255) / 255 for value in rgba[:3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import warnings
@@ -9,6 +10,7 @@ import warnings
 import nibabel as nib
 import numpy as np
 import pytest
+import zarr
 
 from napari_shapereg.errors import InputError, MissingExtraError, ResourceError
 from napari_shapereg.volumes import read_labels
@@ -174,6 +176,7 @@ def test_odd_metadata_is_refused(tmp_path, change, message):
         ({"dtype": "<f4"}, InputError, "labels are integers"),
         ({"shape": [60000, 50000, 40000]}, ResourceError, "GiB of memory"),
         ({"chunks": [60000, 50000, 40000]}, ResourceError, "GiB of memory"),
+        ({"shape": [300, 300, 300], "chunks": [1, 1, 1]}, InputError, "has 27000000 chunks"),
         ({"shape": [0, 6, 7]}, InputError, "no voxels"),
         ({"shape": "much"}, InputError, "damaged"),
     ],
@@ -193,6 +196,25 @@ def test_damaged_chunks_are_refused_or_read(tmp_path):
     )
     chunk.write_bytes(chunk.read_bytes()[:9])
     with pytest.raises(InputError, match="damaged"):
+        read_labels(folder)
+
+
+def test_one_damaged_chunk_of_many_is_told_once(tmp_path):
+    folder = write(tmp_path / "a.zarr")
+    header = array_header(folder)
+    header.write_text(json.dumps(json.loads(header.read_text()) | {"chunks": [1, 1, 1]}))
+    with pytest.raises(InputError, match="damaged"):
+        read_labels(folder)
+    # The 209 others would wait in zarr's event loop for ever, and be told one by one when Python ends.
+    assert not asyncio.all_tasks(zarr.core.sync._get_loop())
+
+
+@pytest.mark.parametrize("attributes", [None, [], {"ome": None}, {"ome": "x"}])
+def test_attributes_of_any_kind_are_refused(tmp_path, attributes):
+    folder = write(tmp_path / "a.zarr", "0.5")
+    header = json.loads((folder / "zarr.json").read_text()) | {"attributes": attributes}
+    (folder / "zarr.json").write_text(json.dumps(header))
+    with pytest.raises(InputError, match="no OME-Zarr image"):
         read_labels(folder)
 
 
