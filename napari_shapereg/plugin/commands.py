@@ -14,7 +14,7 @@ from napari.utils.notifications import show_info
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.frames import drawn_in
 from napari_shapereg.plugin.layer_points import arrows_of, points_of
-from napari_shapereg.plugin.layer_reading import adopt, frame_of_layer, image_of, volume_of
+from napari_shapereg.plugin.layer_reading import frame_of_layer, image_of, volume_of
 from napari_shapereg.plugin.layers import (
     LayerData,
     image_layer,
@@ -25,6 +25,7 @@ from napari_shapereg.plugin.layers import (
     vectors_layer,
 )
 from napari_shapereg.plugin.notifications import telling
+from napari_shapereg.plugin.placing import place
 from napari_shapereg.plugin.readers import mesh_layer
 from napari_shapereg.transforms import PointSet, read_points, resample_image, write_points
 from napari_shapereg.volumes import ImageGrid
@@ -89,7 +90,7 @@ def place_selected(viewer: ViewerModel) -> None:
     volumes = [layer for layer in viewer.layers.selection if isinstance(layer, (Labels, Image))]
     if not volumes:
         raise InputError("select a labels or image layer first")
-    moved = [layer.name for layer in volumes if adopt(layer)]
+    moved = [layer.name for layer in volumes if place(layer, viewer.layers)]
     show_info(f"Placed: {', '.join(moved)}" if moved else "Every selected layer is where it belongs already")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Layer, Points, Surface, Vectors
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_shapereg.plugin.display_frame import DisplayFrame
-
-    Placement: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def points_of(layer: Layer, frame: DisplayFrame | None = None) -> NDArray[np.float64]:
@@ -62,22 +60,6 @@ def arrows_of(
     data = np.asarray(layer.data, dtype=np.float64)
     feet = here.to_physical(data[:, 0] @ matrix.T + offset)
     return feet, here.turn_to_physical(layer.length * data[:, 1] @ matrix.T)
-
-
-def carry_along(layer: Points, before: Placement, after: Placement) -> None:
-    """Move points that were clicked on a volume to where its voxels are shown now.
-
-    Parameters
-    ----------
-    layer : napari.layers.Points
-        3-D; changed in place.
-    before, after : (matrix, offset)
-        From the voxels of the volume to napari's world, mm; see `napari_shapereg.plugin.layer_affine.world`.
-    """
-    (matrix, offset), (old, start), (new, end) = world(layer), before, after
-    shown = np.asarray(layer.data, dtype=np.float64) @ matrix.T + offset
-    voxels = np.linalg.solve(old, (shown - start).T)
-    layer.data = np.linalg.solve(matrix, new @ voxels + (end - offset)[:, None]).T
 
 
 def _world_in_3d(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

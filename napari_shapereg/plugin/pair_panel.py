@@ -12,10 +12,9 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QListWidget, QListWid
 
 from napari_shapereg.errors import ShapeRegError
 from napari_shapereg.plugin.jobs import Job
-from napari_shapereg.plugin.layer_affine import known_frame, world
-from napari_shapereg.plugin.layer_points import carry_along
-from napari_shapereg.plugin.layers import adopt
+from napari_shapereg.plugin.layer_affine import known_frame
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
+from napari_shapereg.plugin.placing import bring, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,16 +128,15 @@ class PairPanel(QWidget):
     def place(self) -> None:
         """Move layers of other readers to where they truly lie, since all that is drawn will lie there.
 
-        Landmarks that were clicked on them go with them.
+        Landmarks that were clicked on them before that, by whatever way it happened, go with them.
         """
         for layer, clicked in zip((self.moving, self.fixed), self._points() or (None, None), strict=True):
-            if layer is None or known_frame(layer) is not None:
+            if layer is None:
                 continue
-            before = world(layer)
-            if adopt(layer):
-                if clicked is not None and known_frame(clicked) is None:
-                    carry_along(clicked, before, world(layer))
+            if known_frame(layer) is None and place(layer, self._viewer.layers):
                 show_info(f"Layer {layer.name!r} is now shown where its file says that it lies.")
+            if clicked is not None:
+                bring(clicked, layer)
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer and its layers."""

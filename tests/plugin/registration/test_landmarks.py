@@ -8,10 +8,11 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 
 from napari_shapereg.errors import InputError
+from napari_shapereg.plugin.commands import place_selected
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.landmark_panel import LandmarkPanel
 from napari_shapereg.plugin.layer_affine import DRAWING
-from napari_shapereg.plugin.layers import labels_layer
+from napari_shapereg.plugin.layers import grid_of, labels_layer
 from napari_shapereg.plugin.pair_panel import PairPanel
 from napari_shapereg.plugin.pairs import Pair, read_pair
 from napari_shapereg.plugin.snippets import as_command, as_python, sources_of
@@ -86,8 +87,9 @@ def test_landmarks_are_in_what_is_copied(volumes, wrong, tmp_path):
     assert "sr.register(moving, fixed, landmarks=landmarks, settings=settings)" in program
 
 
-def test_landmarks_go_with_a_volume_that_is_shown_where_it_belongs(qtbot, volumes, points, wrong):
-    """napari-nifti shows an oblique volume elsewhere; what is clicked there belongs to its voxels."""
+@pytest.fixture
+def placing(qtbot, volumes, points):
+    """A panel over an oblique volume that napari-nifti shows elsewhere, and landmarks clicked on it there."""
     viewer, foreign = ViewerModel(), shown_elsewhere(volumes[0])
     fixed = Layer.create(*labels_layer(volumes[1], "b"))
     clicked = Points(
@@ -98,14 +100,40 @@ def test_landmarks_go_with_a_volume_that_is_shown_where_it_belongs(qtbot, volume
     clicked.data = clicked.data / clicked.scale
     for layer in (foreign, fixed, clicked, points[1]):
         viewer.add_layer(layer)
-    panel = PairPanel(viewer, lambda: (clicked, points[1]))
+    chosen = []
+    panel = PairPanel(viewer, lambda: tuple(chosen) or None)
     qtbot.addWidget(panel)
     panel.choose(foreign, fixed)
+    yield panel, foreign, fixed, clicked, chosen
+    panel.disconnect_viewer()
+
+
+def test_landmarks_go_with_a_volume_that_is_shown_where_it_belongs(placing, points, wrong):
+    """What is clicked on a volume belongs to its voxels."""
+    panel, foreign, fixed, clicked, chosen = placing
+    chosen[:] = clicked, points[1]
     for _ in range(2):
         panel.place()
         assert np.abs(read_pair(foreign, fixed, (clicked, points[1])).landmarks[0] - PLACES).max() < 1e-9
     assert np.abs(read_pair(foreign, fixed, (clicked, points[1])).landmarks[1] - wrong).max() < 1e-4
-    panel.disconnect_viewer()
+
+
+def test_landmarks_that_are_chosen_after_their_volume_was_placed_go_after_it(placing, points):
+    """All but those that were clicked on it since."""
+    panel, foreign, fixed, clicked, chosen = placing
+    panel._viewer.layers.selection = {foreign}
+    place_selected(panel._viewer)
+    seen = foreign.data_to_world(voxel_at(foreign, PLACES[0]))
+    clicked.data = [*clicked.data[1:], np.divide(seen, clicked.scale)]
+    chosen[:] = clicked, points[1]
+    for _ in range(2):
+        panel.place()
+        found = read_pair(foreign, fixed, (clicked, points[1])).landmarks[0]
+        assert np.abs(found - PLACES[[1, 2, 3, 0]]).max() < 1e-9
+
+
+def voxel_at(layer: Labels, place: np.ndarray) -> np.ndarray:
+    return grid_of(layer).to_indices(place[None])[0, ::-1]
 
 
 def shown_elsewhere(volume: LabelVolume) -> Labels:
