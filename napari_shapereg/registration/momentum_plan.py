@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_shapereg.deformations import GeodesicShooting, Lattice, StationaryVelocity
+from napari_shapereg.deformations.fields import refine_smoothly
 from napari_shapereg.fidelities import KernelNorm
 from napari_shapereg.measures import Measure, coarsen
 from napari_shapereg.reductions.kernels import GaussianKernel
@@ -59,12 +60,14 @@ class Momenta:
         """Return u of φ⁻¹ = id + u, (3, z, y, x) frame mm, and its lattice."""
         if isinstance(self.model, StationaryVelocity):
             return self.lattice, self.model.displacement(self.parameters, inverse=True)
-        like = self.parameters
-        nodes = self.lattice.nodes(like).reshape(3, -1).T
-        points = self.lattice.to_physical(nodes)
+        # Geodesics are followed from every second node. Between them cubic splines lose 3 h⁴ / 384 σ⁴ of a
+        # bump, .2 %: a seventh of what the field loses to linear interpolation.
+        like, coarse = self.parameters, self.lattice.coarsened(2)
+        points = coarse.to_physical(coarse.nodes(like).reshape(3, -1).T)
         moved = self.model.inverse_flow(self.parameters, points)
-        moves = self.lattice.turn_to_frame(moved - points).T.reshape(3, *self.lattice.shape)
-        return self.lattice, (moves * self.lattice.window(self.fade, like)).contiguous()
+        moves = coarse.turn_to_frame(moved - points).T.reshape(3, *coarse.shape)
+        window = self.lattice.window(self.fade, like)
+        return self.lattice, (refine_smoothly(moves, self.lattice) * window).contiguous()
 
     def arrows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the control points and momenta of a geodesic at its start, (K, 3) each, LPS mm.
@@ -100,7 +103,8 @@ def momenta_for(
     geodesics = settings.model == "lddmm"
     pitch = (FIELD_IN_WIDTHS if geodesics else PITCH_IN_WIDTHS) * min(widths)
     margin = MARGIN_IN_WIDTHS * max(widths)
-    lattice = _lattice(_extent(shapes), direction, pitch, margin, settings.max_nodes)
+    multiple = 2 if geodesics else 1
+    lattice = _lattice(_extent(shapes), direction, pitch, margin, multiple, settings.max_nodes)
     model: GeodesicShooting | StationaryVelocity
     if geodesics:
         control = _control_points(shapes, min(widths))
@@ -147,10 +151,15 @@ def _extent(shapes: Shapes) -> NDArray[np.float64]:
 
 
 def _lattice(
-    points: NDArray[np.float64], direction: tuple[float, ...], pitch: float, margin: float, most: int
+    points: NDArray[np.float64],
+    direction: tuple[float, ...],
+    pitch: float,
+    margin: float,
+    multiple: int,
+    most: int,
 ) -> Lattice:
     while True:
-        lattice = Lattice.around(points, direction, pitch=pitch, margin=margin)
+        lattice = Lattice.around(points, direction, pitch=pitch, margin=margin, multiple=multiple)
         if lattice.grid.voxels <= most:
             return lattice
         pitch *= 1.1
