@@ -56,12 +56,15 @@ class LiveLayers:
         self._radius = radius
         self._name = pair.moving_name
         self._made: dict[str, Layer] = {}
+        self._turn = 0
 
     def show(self, view: View) -> bool:
         """Show a view; return whether the layers were all there already.
 
-        At most one is made at a time: each takes napari a tenth of a second.
+        One layer is made, or one is changed, and the next one by the next view: each keeps the window waiting
+        for a moment.
         """
+        seen = []
         for drawing in self._drawings(view):
             layer = self._made.get(drawing.name)
             if layer is not None and (layer not in self._viewer.layers or not layer.visible):
@@ -69,7 +72,11 @@ class LiveLayers:
             if type(layer) is not drawing.kind:
                 self._replace(layer, drawing)
                 return False
-            for name, value in drawing.shown.items():
+            seen.append((layer, drawing.shown))
+        self._turn += 1
+        if seen:
+            layer, shown = seen[self._turn % len(seen)]
+            for name, value in shown.items():
                 setattr(layer, name, value)
         return True
 
