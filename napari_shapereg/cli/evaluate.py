@@ -101,12 +101,17 @@ def _as_they_lie(fixed: LabelVolume, other: LabelVolume, wanted: tuple[int, ...]
     """Return the agreement of the volumes where they are, as what a reader looks at: ``after``."""
     import SimpleITK as sitk
 
-    from napari_shapereg.quality import Metrics, label_agreement
+    from napari_shapereg.quality import Metrics, label_agreement, orientation
     from napari_shapereg.transforms import resample_labels
 
     on_grid = resample_labels(other, fixed.grid, sitk.Transform(3, sitk.sitkIdentity))
     agreement = label_agreement(fixed, on_grid, wanted)
-    return Metrics(before={}, after=agreement, names={**other.names, **fixed.names})
+    return Metrics(
+        before={},
+        after=agreement,
+        names={**other.names, **fixed.names},
+        orientation=orientation(fixed, other),
+    )
 
 
 def _through(

@@ -9,6 +9,7 @@ from napari_shapereg.quality.jacobian_image import write_jacobian
 from napari_shapereg.quality.jacobians import jacobian_determinants
 from napari_shapereg.quality.landmarks import LandmarkErrors, target_registration_error
 from napari_shapereg.quality.metrics import Metrics
+from napari_shapereg.quality.orientation import Orientation, orientation
 from napari_shapereg.quality.regularity import Regularity, regularity
 
 __all__ = [
@@ -16,11 +17,13 @@ __all__ = [
     "LabelAgreement",
     "LandmarkErrors",
     "Metrics",
+    "Orientation",
     "Regularity",
     "concerns",
     "inverse_consistency",
     "jacobian_determinants",
     "label_agreement",
+    "orientation",
     "regularity",
     "target_registration_error",
     "write_jacobian",

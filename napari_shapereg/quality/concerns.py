@@ -35,7 +35,7 @@ def concerns(metrics: Metrics) -> list[str]:
     list of str
         Whole sentences for a reader who knows anatomy and not this program.
     """
-    found: list[str] = []
+    found = list(metrics.orientation.doubts()) if metrics.orientation else []
     for label, after in metrics.after.items():
         name = metrics.names.get(label)
         title = f"label {label} ({name})" if name else f"label {label}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_shapereg.quality.agreement import LabelAgreement
     from napari_shapereg.quality.consistency import InverseConsistency
     from napari_shapereg.quality.landmarks import LandmarkErrors
+    from napari_shapereg.quality.orientation import Orientation
     from napari_shapereg.quality.regularity import Regularity
 
 
@@ -31,6 +32,8 @@ class Metrics:
     moving_volumes : mapping from label to float, optional
         Volumes of the labels in the moving volume itself, mm³ (the one resampled before may be cut by the
         grid).
+    orientation : Orientation, optional
+        How the two volumes lie.
     """
 
     before: Mapping[int, LabelAgreement]
@@ -40,6 +43,7 @@ class Metrics:
     landmarks: LandmarkErrors | None = None
     names: Mapping[int, str] = field(default_factory=dict)
     moving_volumes: Mapping[int, float] = field(default_factory=dict)
+    orientation: Orientation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, numbers and None, which `json.dumps` writes as strict JSON.
@@ -51,14 +55,16 @@ class Metrics:
             `LabelAgreement` under ``before`` and ``after``. ``jacobian``: ``mirrored``, ``minimum``,
             ``maximum``, ``percentiles``, ``fraction_folded``, ``log_deviation``, ``voxels`` and
             ``histogram`` (``edges`` and ``counts``), or None. ``inverse_consistency``: ``mean``, ``p95``,
-            ``maximum``, ``voxels``, or None. ``landmarks``: see `LandmarkErrors`, or None. Lengths in mm,
-            volumes in mm³, points in LPS mm.
+            ``maximum``, ``voxels``, or None. ``landmarks``: see `LandmarkErrors`, or None.
+            ``orientation``: ``moving_side``, ``fixed_side`` and ``turn`` (degrees, or None), or None.
+            Lengths in mm, volumes in mm³, points in LPS mm.
         """
         return {
             "labels": {str(label): self._label(label) for label in sorted({*self.before, *self.after})},
             "jacobian": _jacobian(self.regularity) if self.regularity else None,
             "inverse_consistency": asdict(self.inverse_consistency) if self.inverse_consistency else None,
             "landmarks": self.landmarks.to_dict() if self.landmarks else None,
+            "orientation": asdict(self.orientation) if self.orientation else None,
         }
 
     def _label(self, label: int) -> dict[str, Any]:

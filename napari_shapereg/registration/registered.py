@@ -15,6 +15,7 @@ from napari_shapereg.quality import (
     Metrics,
     inverse_consistency,
     label_agreement,
+    orientation,
     regularity,
     write_jacobian,
 )
@@ -97,6 +98,7 @@ class RegisteredPair(ABC):
             inverse_consistency=inverse_consistency(self.transform, self.inverse_transform, self.fixed),
             names={**self.moving.names, **self.fixed.names},
             moving_volumes=volumes,
+            orientation=orientation(self.fixed, self.moving, self.affine.matrix),
         )
 
     def path(self, points: ArrayLike, times: ArrayLike) -> NDArray[np.float64]:

@@ -35,6 +35,19 @@ def test_two_volumes_as_they_lie(shapereg, shifted):
     assert "Label 3 overlaps poorly" in lines[3]
 
 
+def test_the_other_side_of_the_body_is_a_concern(shapereg, tmp_path):
+    data = np.ones((3, 3, 3), np.uint8)
+    files = [
+        write_labels(LabelVolume(data, ImageGrid((3, 3, 3), (1, 1, 1), (x, 0, 0))), tmp_path / f"{x}.nii.gz")
+        for x in (40, -50)
+    ]
+    words = "lie on the right of the origin of the scanner's coordinates, the fixed ones on the left"
+    assert words in " ".join(shapereg("evaluate", *files).out.split())
+    printed = json.loads(shapereg("evaluate", *files, "--json").out)
+    assert printed["orientation"] == {"moving_side": "right", "fixed_side": "left", "turn": None}
+    assert words in printed["concerns"][0]
+
+
 def test_through_a_transform(shapereg, shifted, tmp_path):
     scale = sitk.AffineTransform(3)
     scale.SetTranslation([1.0, 0.0, 0.0])

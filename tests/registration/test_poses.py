@@ -135,6 +135,7 @@ def test_a_left_knee_on_a_right_one_is_noticed_and_said(
     same = register(other, knee, settings=linear("auto"))
     assert np.linalg.det(same.affine.matrix) > 0
     assert not same.metrics["jacobian"]["mirrored"]
+    assert 0 < same.metrics["orientation"]["turn"] < 45
 
     crossed = register(other, wrong_side, settings=linear("auto"))
     assert np.linalg.det(crossed.affine.matrix) < 0
