@@ -33,7 +33,7 @@ from napari_shapereg.cli.options import (
     parse_labels,
 )
 from napari_shapereg.cli.progress import display_for
-from napari_shapereg.cli.run import Given, Output, aborting, can_report, print_outcome, run
+from napari_shapereg.cli.run import Given, Output, aborting, can_report, print_outcome, require_pdf, run
 
 
 class Dense(StrEnum):
@@ -179,6 +179,7 @@ def register(  # noqa: PLR0913 - one for each option
         ),
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")
     ] = False,
@@ -195,7 +196,7 @@ def register(  # noqa: PLR0913 - one for each option
     warped_labels.nii.gz   the moving labels on the fixed grid
     metrics.json           agreement before and after, regularity, inverse consistency
     settings.json          the settings used; --settings takes it
-    report.html            all that for people
+    report.html            all that for people; with --pdf also report.pdf
 
     Ctrl-C ends the run and writes the best state so far (exit code 130); a second one writes nothing.
     Exit code 3: the run diverged, and the best state before that was written.
@@ -218,7 +219,9 @@ def register(  # noqa: PLR0913 - one for each option
     }
     wanted = set(save or ())
     report = not no_report and can_report(quiet=quiet)
-    output = Output(folder, overwrite, report, Dense.DISPLACEMENT in wanted, Dense.JACOBIAN in wanted)
+    if pdf:
+        require_pdf()
+    output = Output(folder, overwrite, report, pdf, Dense.DISPLACEMENT in wanted, Dense.JACOBIAN in wanted)
     with aborting(), display_for(quiet=quiet) as display:
         display.say("starting")
         from napari_shapereg.cli.settings import chosen_settings

@@ -14,6 +14,7 @@ from napari_shapereg.cli.interruption import Interruption
 from napari_shapereg.cli.options import naming_both
 from napari_shapereg.cli.progress import clock
 from napari_shapereg.cli.tables import print_files, print_json
+from napari_shapereg.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,13 +40,14 @@ class Output:
     folder : Path
     overwrite : bool
         A folder that is not empty may be written into.
-    report, displacement, jacobian : bool
+    report, pdf, displacement, jacobian : bool
         The optional files.
     """
 
     folder: Path
     overwrite: bool = False
     report: bool = True
+    pdf: bool = False
     displacement: bool = False
     jacobian: bool = False
 
@@ -127,6 +129,7 @@ def run(
             output.folder,
             overwrite=output.overwrite,
             report=output.report,
+            pdf=output.pdf,
             displacement=output.displacement,
             jacobian=output.jacobian,
         )
@@ -144,6 +147,21 @@ def can_report(*, quiet: bool) -> bool:
             err=True,
         )
     return False
+
+
+def require_pdf() -> None:
+    """Refuse to start what would end without the PDF that is asked for.
+
+    Raises
+    ------
+    MissingExtraError
+        The extra that it needs is not installed.
+    """
+    if not all(find_spec(name) for name in ("matplotlib", "jinja2", "fpdf")):
+        raise MissingExtraError(
+            "--pdf needs matplotlib, Jinja2 and fpdf2, which are not all installed: "
+            "pip install 'napari-shapereg[report]'"
+        )
 
 
 @contextmanager

@@ -124,6 +124,7 @@ class RegisteredPair(ABC):
         *,
         overwrite: bool = False,
         report: bool = True,
+        pdf: bool = False,
         displacement: bool = False,
         jacobian: bool = False,
     ) -> list[Path]:
@@ -140,6 +141,8 @@ class RegisteredPair(ABC):
             Replace the files of an earlier result.
         report : bool
             Write ``report.html``, which needs the extra "report".
+        pdf : bool
+            Write ``report.pdf``, too, which needs the same.
         displacement, jacobian : bool
             Write the dense ``displacement.nii.gz`` and ``jacobian.nii.gz`` on the fixed grid, too.
 
@@ -164,6 +167,8 @@ class RegisteredPair(ABC):
             self._write_more(place)
             if report:
                 self.write_report(place / "report.html")
+            if pdf:
+                self.write_report(place / "report.pdf")
             if displacement:
                 write_displacement(self.transform, self.fixed.grid, place / "displacement.nii.gz")
             if jacobian:

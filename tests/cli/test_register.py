@@ -175,6 +175,20 @@ def test_without_matplotlib_there_is_no_report_and_a_remedy(shapereg, boxes, tmp
     assert "report.html" not in _names(tmp_path / "out")
 
 
+def test_a_pdf_comes_with_the_files_or_is_refused_before_the_work(shapereg, boxes, tmp_path, monkeypatch):
+    run = shapereg("register", *boxes, "-o", tmp_path / "out", *QUICK, "--pdf", "-q")
+    assert run == (0, "", "")
+    assert _names(tmp_path / "out") == sorted(
+        [*(name for name in FILES if name != "report.html"), "report.pdf"]
+    )
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF-")
+    monkeypatch.setattr("napari_shapereg.cli.run.find_spec", lambda name: None if name == "fpdf" else name)
+    run = shapereg("register", *boxes, "-o", tmp_path / "none", *QUICK, "--pdf")
+    assert run.code == 2
+    assert "pip install 'napari-shapereg[report]'" in run.err
+    assert not (tmp_path / "none").exists()
+
+
 def test_diverged(shapereg, boxes, tmp_path, monkeypatch):
     def diverging(_level, start, _settings):
         yield replace(start, cost=float("nan"))

@@ -70,6 +70,7 @@ PAIRS = [
             "--displacement",
             "--shared-labels",
             "--no-report",
+            "--pdf",
             "--help",
         )
     ),
