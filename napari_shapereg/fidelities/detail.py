@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from napari_shapereg.reductions.engine import Engine
 
-CELL = 1.5
-"""Edge of the cells in which points are merged, over the blur: a plan with that blur hardly resolves them."""
+CELL = 1.0
+"""Edge of the cells in which points are merged, over the blur: a plan with that blur hardly resolves them.
+
+What merging changes, the last updates undo on the scale of the blur only. Between two knees at a blur of 1 mm
+it is .7 % of the gradient in L²; cells of 1.5 blurs left 2.4 %, and half a blur would merge next to nothing.
+"""
 
 FEWER = 0.5
 """Share of the pairs of points that merging must leave at most, to be worth it."""

@@ -70,20 +70,23 @@ def passes(loss, alpha, beta):
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("reach", [None, 20.0])
 def test_a_percent_is_reached_at_little_cost(name, p, reach):
-    """With averages in the place of Anderson's updates p = 2 costs 24 to 62; without levels of detail, 78."""
+    """Measured: at most 15 and 27, between clouds, whose points are too sparse to be merged at last.
+
+    With averages in the place of Anderson's updates p = 2 costs 24 to 62; without levels of detail, 78.
+    """
     error, cost = passes(OptimalTransport(2.0, p, reach), *PAIRS[name]())
     assert error <= 0.01
-    assert cost <= {1: 10, 2: 22}[p]
+    assert cost <= {1: 16, 2: 28}[p]
 
 
 @pytest.mark.parametrize("reach", [None, 20.0])
 def test_a_percent_is_reached_between_knees(oai_folder, reach):
-    """Points 1.5 mm apart: on all of those that registration compares it takes fewer, 10."""
+    """Points 1.5 mm apart, too sparse to be merged for 1 mm: on all of the images' it takes fewer."""
     alpha, beta = (
         measure_from_labels(read_labels(oai_folder / f"OAI_{name}.nii.gz"), 1, binning=(4, 4, 2))
         for name in "ab"
     )
-    for blur, most in ((2.0, 12), (1.0, 22)):
+    for blur, most in ((2.0, 15), (1.0, 28)):
         error, cost = passes(OptimalTransport(blur, 2, reach), alpha, beta)
         assert error <= 0.01
         assert cost <= most
@@ -98,11 +101,21 @@ def test_what_is_asked_for_is_reached():
 
 
 def test_the_gradient_is_good_to_the_tolerance():
-    alpha, beta = shells()
-    loss = SinkhornDivergence(2.0)
-    exact = descent_field(dataclasses.replace(loss, tolerance=1e-4, iterations=300), alpha, beta)
-    arrows = descent_field(loss, alpha, beta)
-    assert float((arrows - exact).norm()) <= 0.01 * float(exact.norm())
+    assert gradient_error(SinkhornDivergence(2.0), *shells()) <= 0.01
+
+
+def test_the_gradient_between_knees_is_good_to_the_tolerance(oai_folder):
+    """Measured: 5e-3; where points were merged in cells of 1.5 blurs before, 1.2e-2."""
+    alpha, beta = (
+        measure_from_labels(read_labels(oai_folder / f"OAI_{name}.nii.gz"), 1, binning=(4, 4, 2))
+        for name in "ab"
+    )
+    assert gradient_error(SinkhornDivergence(2.0), alpha, beta) <= 0.01
+
+
+def gradient_error(loss, alpha, beta):
+    exact = descent_field(dataclasses.replace(loss, tolerance=2e-4, iterations=300), alpha, beta)
+    return float((descent_field(loss, alpha, beta) - exact).norm() / exact.norm())
 
 
 @pytest.mark.parametrize("p", [1, 2])
