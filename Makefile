@@ -39,6 +39,8 @@ bench-registration: $(VENV)/test.stamp
 	$(PYTHON) -m venv bench_output/peers
 	bench_output/peers/bin/python -m pip install --quiet antspyx==0.6.3 picsl-greedy==1.4.0.3 itk-elastix==0.25.4
 	$(BIN)/python tests/benchmarks/bench_peers.py --peers bench_output/peers/bin/python
+	$(BIN)/python tests/benchmarks/bench_failures.py --peers bench_output/peers/bin/python
+	$(BIN)/python tests/benchmarks/bench_ablations.py
 
 libraries: $(VENV)/test.stamp
 	.ci/system_libraries.sh $(BIN)/python

@@ -1,4 +1,4 @@
-"""Registrations of the OAI pair by this project and by others in one run: accuracy, regularity, time, memory.
+"""Registrations of the OAI pair, both ways, and of the sample knees, by this project and others in one run.
 
     python tests/benchmarks/bench_peers.py --peers PYTHON [--methods greedy,...] [--output FOLDER]
 
@@ -6,8 +6,8 @@ PYTHON is the interpreter of an environment with antspyx 0.6.3, picsl-greedy and
 versions of NumPy and ITK than this project; `make bench-registration` makes it. ANTs and Greedy start from
 the affine map of `shapereg register --model affine`: left to themselves they do not find these knees. elastix
 starts from moments. Every method runs in a process of its own on the same cores, measured from its start
-until its files are written, and is judged by evaluate_registration.py. Prints a table and writes `peers.json`
-into FOLDER.
+until its files are written, and is judged by evaluate_registration.py. Prints a table of accuracy,
+regularity, time and memory, and writes `peers.json` into FOLDER.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def main():
     rows = []
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
-    for pair in ("ab", "ba"):
+    for pair, volumes in _pairs(options.shared / "data" / "oai").items():
         for method in options.methods.split(","):
             with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
-                rows.append(_measure(method, pair, Path(folder), options))
+                rows.append({"pair": pair, **_measure(method, *volumes, Path(folder), options)})
             print("| " + " | ".join(_cells(rows[-1])) + " |", flush=True)
     (options.output / "peers.json").write_text(
         json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=2) + "\n"
@@ -63,8 +63,18 @@ def _options():
     return parser.parse_args()
 
 
-def _measure(method, pair, folder, options):
-    moving, fixed = (options.shared / "data" / "oai" / f"OAI_{name}.nii.gz" for name in pair)
+def _pairs(oai):
+    """Return the files of the moving and of the fixed volume, by the name of the pair."""
+    first, second = (oai / f"OAI_{name}.nii.gz" for name in "ab")
+    samples = HERE.parents[1] / "sample_volumes"
+    return {
+        "a onto b": (first, second),
+        "b onto a": (second, first),
+        "samples": (samples / "knee_a.nii.gz", samples / "knee_b.nii.gz"),
+    }
+
+
+def _measure(method, moving, fixed, folder, options):
     if method in OURS:
         command = [SHAPEREG, "register", moving, fixed, "-o", folder / "out", "--preset", method, "--quiet"]
     else:
@@ -83,7 +93,6 @@ def _measure(method, pair, folder, options):
     spread = regularity(sitk.ReadTransform(str(total)), read_labels(fixed).grid)
     return {
         "method": method,
-        "pair": f"{pair[0]} onto {pair[1]}",
         "seconds": seconds,
         "megabytes": megabytes,
         "verdict": json.loads(subprocess.check_output([str(part) for part in judge])),

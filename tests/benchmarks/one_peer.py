@@ -2,9 +2,9 @@
 
     python one_peer.py METHOD MOVING FIXED FOLDER
 
-FOLDER holds start.mat, an affine map for ITK, and start_greedy.mat, the same for Greedy. Writes the names of
-the files of the transform into files.json, in the order of `antsApplyTransforms -t`: the first one listed is
-applied last.
+Where FOLDER holds start.mat, an affine map for ITK, and start_greedy.mat, the same for Greedy, these start
+from there, else from a start of their own. Writes the names of the files of the transform into files.json, in
+the order of `antsApplyTransforms -t`: the first one listed is applied last.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ def ants_syn(moving, fixed, folder, kind="antsRegistrationSyN[so]"):
     """Register labels by SyN: mean squares of one image per label, ANTs' own recipe for label images."""
     import ants
 
+    start = folder / "start.mat"
+    images = ants.image_read(fixed), ants.image_read(moving)
+    if not start.exists():
+        # From centres of mass; ANTs' own start from the centres of labels takes three labels at least.
+        shapes = (ants.threshold_image(image, 1) for image in images)
+        made = ants.registration(*shapes, "Affine", aff_metric="meansquares", outprefix=f"{folder}/start_")
+        start = made["fwdtransforms"][0]
     made = ants.label_image_registration(
-        ants.image_read(fixed),
-        ants.image_read(moving),
-        initial_transforms=[str(folder / "start.mat")],
+        *images,
+        initial_transforms=[str(start)],
         type_of_deformable_transform=kind,
         output_prefix=f"{folder}/",
     )
@@ -40,7 +46,12 @@ def greedy(moving, fixed, folder):
     warp, start = folder / "warp.nii.gz", folder / "start_greedy.mat"
     pairs = zip(_masks(fixed, folder, "fixed"), _masks(moving, folder, "moving"), strict=True)
     inputs = " ".join(f"-i {one} {other}" for one, other in pairs)
-    Greedy3D().execute(f"-threads 2 -m SSD {inputs} -it {start} -n 100x100x50 -o {warp} -wp 0")
+    program = Greedy3D()
+    if not start.exists():
+        moments = folder / "moments.mat"
+        program.execute(f"-threads 2 -m SSD -moments 2 {inputs} -o {moments}")
+        program.execute(f"-threads 2 -m SSD -a -dof 12 {inputs} -ia {moments} -n 100x50x10 -o {start}")
+    program.execute(f"-threads 2 -m SSD {inputs} -it {start} -n 100x100x50 -o {warp} -wp 0")
     return [warp, start]
 
 
@@ -51,10 +62,10 @@ def elastix(moving, fixed, folder):
     chosen = itk.ParameterObject.New()
     for kind in ("affine", "bspline"):
         settings = chosen.GetDefaultParameterMap(kind, 4)
-        settings["Metric"] = ["AdvancedMeanSquaresMetric", *settings["Metric"][1:]]
+        settings["Metric"] = ["AdvancedMeanSquares", *settings["Metric"][1:]]
         settings["AutomaticTransformInitialization"] = ["true"]
         settings["AutomaticTransformInitializationMethod"] = ["CenterOfGravity"]
-        settings["NumberOfSpatialSamples"] = ["20000"]
+        settings["NumberOfSpatialSamples"] = ["5000"]
         chosen.AddParameterMap(settings)
     volumes = [itk.imread(path, itk.F) for path in (fixed, moving)]
     itk.elastix_registration_method(
