@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_shapereg.plugin.maps import Folds, determinants, folded_voxels
+from napari_shapereg.plugin.folds import Folds, folded_voxels
+from napari_shapereg.plugin.maps import determinants
 from napari_shapereg.quality import concerns
 from napari_shapereg.transforms import transform_points
 

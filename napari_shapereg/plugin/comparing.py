@@ -10,13 +10,17 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_shapereg.plugin.comparison import Checkerboard, Composite, Pattern, blend, wipe_at
 from napari_shapereg.plugin.inspected import Inspected, Side
-from napari_shapereg.plugin.layers import METADATA, labels_layer
+from napari_shapereg.plugin.layer_affine import known
+from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.overlays import keeping_active
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.components import ViewerModel
 
     from napari_shapereg.plugin.comparison import Mode
+    from napari_shapereg.registration import RegisteredPair
     from napari_shapereg.volumes import LabelVolume
 
 COMPOSITE = "Comparison"
@@ -80,6 +84,16 @@ class Comparing:
         if mode in ("wipe", "checkerboard"):
             self._compose()
         self.arrange()
+
+    def colors(self) -> dict[int, tuple[float, float, float]]:
+        """Return the colours of the labels on the screen, from 0 to 1."""
+        layer = self.layers[Side.AFTER]
+        shown = {label: layer.get_color(label) for label in self._inspected.pair.labels}
+        return {
+            label: (float(rgba[0]), float(rgba[1]), float(rgba[2]))
+            for label, rgba in shown.items()
+            if rgba is not None
+        }
 
     def move(self, position: float) -> None:
         """Put the slider of blend and wipe to a place from 0 to 1."""
@@ -172,7 +186,7 @@ class Comparing:
         return None
 
     def _carries(self, layer: Layer) -> bool:
-        return result_of(layer) is self._inspected.pair
+        return known(layer).get("result") is self._inspected.pair
 
     def _add(self, side: Side, volume: LabelVolume) -> Labels:
         result: dict[str, Any] = {"result": self._inspected.pair} if side is Side.AFTER else {}
@@ -227,10 +241,14 @@ class Comparing:
         return wipe_at(self.position, self._inspected.box, max(0, axis))
 
 
-def result_of(layer: Layer) -> object | None:
-    """Return the registered pair that a layer carries, None where it carries none."""
-    known = layer.metadata.get(METADATA)
-    return known.get("result") if isinstance(known, dict) else None
+def results_in(layers: Iterable[Layer]) -> dict[str, RegisteredPair]:
+    """Return the results that layers carry, each once, by the name of the first layer."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        result = known(layer).get("result")
+        if result is not None and not any(result is other for other in found.values()):
+            found[layer.name] = result
+    return found
 
 
 def _shows(layer: Labels, volume: LabelVolume) -> bool:

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_shapereg.plugin.comparison import MODES
 from napari_shapereg.plugin.inspected import Side
-from napari_shapereg.plugin.inspection import contour_name
+from napari_shapereg.plugin.overlay_choices import contour_name
 
 if TYPE_CHECKING:
     from napari_shapereg.plugin.comparison import Mode

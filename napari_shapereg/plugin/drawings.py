@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_shapereg.plugin.correspondences import Correspondences
+    from napari_shapereg.plugin.folds import Folds
     from napari_shapereg.plugin.inspected import Inspected
     from napari_shapereg.plugin.layers import LayerData
-    from napari_shapereg.plugin.maps import Folds, Quantity
+    from napari_shapereg.plugin.maps import Quantity
 
 _LINE = 0.4
 """Width of a line in space, mm."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.events import EmitterGroup, Event
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.plugin import drawings
+from napari_shapereg.plugin import overlay_choices as choices
 from napari_shapereg.plugin.agreement_table import write_agreement
-from napari_shapereg.plugin.comparing import Comparing, result_of
+from napari_shapereg.plugin.comparing import Comparing, results_in
 from napari_shapereg.plugin.former_results import open_volumes, read_former
 from napari_shapereg.plugin.inspected import Inspected, Side
 from napari_shapereg.plugin.maps import QUANTITIES
-from napari_shapereg.plugin.overlays import Overlay, Overlays, at_once
+from napari_shapereg.plugin.overlay_choices import FOLDS, GRID, LINES, WORST, contour_name, map_name
+from napari_shapereg.plugin.overlays import Overlays, at_once
+from napari_shapereg.plugin.scene import look_at
 
 if TYPE_CHECKING:
     import os
@@ -25,26 +27,9 @@ if TYPE_CHECKING:
 
     from napari_shapereg.plugin.comparison import Mode
     from napari_shapereg.plugin.maps import Quantity
-    from napari_shapereg.plugin.overlays import Runner
+    from napari_shapereg.plugin.overlay_choices import LineKind
+    from napari_shapereg.plugin.overlays import Overlay, Runner
     from napari_shapereg.registration import RegisteredPair
-
-LineKind = Literal["map", "plan before", "plan after"]
-LINE_KINDS: tuple[LineKind, ...] = get_args(LineKind)
-
-FOLDS, GRID, LINES, WORST = "folds", "grid", "lines", "worst point"
-_RANKS = {"maps": 0, GRID: 1, "contours": 2, LINES: 3, FOLDS: 4, WORST: 5}
-_CLOSE_UP = 60.0
-"""How much of the world (mm) the canvas spans at most when a point is looked at."""
-
-
-def contour_name(side: Side) -> str:
-    """Return the name of the overlay with the contours of a side."""
-    return f"contour {side.name}"
-
-
-def map_name(quantity: Quantity) -> str:
-    """Return the name of the overlay with the map of a quantity."""
-    return f"map {quantity.name}"
 
 
 class Inspection:
@@ -82,18 +67,13 @@ class Inspection:
         self.overlays = Overlays(viewer, self._start, self._on_dropped)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        viewer.dims.events.ndisplay.connect(self._tidy)
 
     # ------------------------------------------------------------------------------------------------ results
 
     def results(self) -> dict[str, RegisteredPair]:
         """Return the results that layers carry, by the name of the layer."""
-        found: dict[str, Any] = {}
-        for layer in self.viewer.layers:
-            result = result_of(layer)
-            if result is not None and not any(result is known for known in found.values()):
-                found[layer.name] = result
-        return found
+        return results_in(self.viewer.layers)
 
     def choose(self, pair: RegisteredPair | None) -> None:
         """Inspect a result, or none: what was drawn for the last one goes, its own layers stay."""
@@ -109,7 +89,8 @@ class Inspection:
         if self.inspected is None:
             return
         inspected = self.inspected
-        self._start("Resampling the labels", partial(_resample, inspected), self._show_volumes)
+        sides = Side.FIXED, Side.AFTER
+        self._start("Resampling the labels", lambda: [*map(inspected.volume, sides)], self._show_volumes)
         self._start("Measuring the agreement", lambda: inspected.agreement, self._on_measured)
 
     def load(self, folder: str | os.PathLike[str]) -> None:
@@ -144,15 +125,7 @@ class Inspection:
 
     def colors(self) -> dict[int, tuple[float, float, float]]:
         """Return the colours of the labels on the screen, from 0 to 1."""
-        if self.comparing is None:
-            return {}
-        layer = self.comparing.layers[Side.AFTER]
-        shown = {label: layer.get_color(label) for label in self._needed().pair.labels}
-        found: dict[int, tuple[float, float, float]] = {}
-        for label, rgba in shown.items():
-            if rgba is not None:
-                found[label] = (float(rgba[0]), float(rgba[1]), float(rgba[2]))
-        return found
+        return self.comparing.colors() if self.comparing else {}
 
     def show_worst(self, label: int) -> None:
         """Show a label alone and look at its worst point: where the two contours are furthest apart.
@@ -166,40 +139,19 @@ class Inspection:
         if point is None:
             self.overlays.hide(WORST)
             return
-        mark = partial(drawings.place, inspected, point)
-        self.overlays.show(WORST, Overlay("Marking the worst point", mark, mark, _RANKS[WORST]))
+        self.overlays.show(WORST, choices.worst_point(inspected, point))
         self.look_at(point)
 
     def look_at(self, point: Sequence[float]) -> None:
         """Move the slices and the camera to a point, LPS mm."""
-        place = self._needed().frame.to_display([point])[0]
-        dims, camera = self.viewer.dims, self.viewer.scene.camera
-        first = dims.ndim - 3
-        dims.set_point(range(first, dims.ndim), place.tolist())
-        camera.center = tuple(float(place[axis - first]) for axis in dims.displayed if axis >= first)
-        camera.zoom = max(camera.zoom, min(self.viewer.canvas.size) / _CLOSE_UP)
+        look_at(self.viewer, self._needed().frame.to_display([point])[0])
 
     # ----------------------------------------------------------------------------------------------- overlays
 
     def show_contours(self, side: Side, *, shown: bool) -> None:
         """Outline the labels of a side in 2-D, draw their surfaces in 3-D, or stop doing so."""
-        inspected, name = self._needed(), contour_name(side)
-        if not shown:
-            self.overlays.hide(name)
-        else:
-            overlay = Overlay(
-                f"Contours: {side.value.lower()}",
-                lambda: drawings.outline(inspected, side, self._labels()),
-                # In one place with another surface: the one with the colours of a map is to be seen.
-                lambda: (
-                    []
-                    if side in (Side.FIXED, Side.AFTER) and self._quantity
-                    else drawings.surface(inspected, side, self._labels())
-                ),
-                _RANKS["contours"],
-            )
-            self.overlays.show(name, overlay)
-        self._after_drawing()
+        overlay = choices.contours(self._needed(), side, self._labels, lambda: self._quantity is not None)
+        self._draw(contour_name(side), overlay if shown else None)
 
     def show_map(self, quantity: Quantity | None) -> None:
         """Draw a quantity on the slices in 2-D and on the warped surface in 3-D, or none."""
@@ -208,13 +160,7 @@ class Inspection:
             if other is not quantity:
                 self.overlays.hide(map_name(other))
         if quantity is not None:
-            overlay = Overlay(
-                quantity.title,
-                lambda: drawings.map_image(inspected, quantity),
-                lambda: drawings.map_surface(inspected, quantity, self._labels()),
-                _RANKS["maps"],
-            )
-            self.overlays.show(map_name(quantity), overlay)
+            self.overlays.show(map_name(quantity), choices.colors_of(inspected, quantity, self._labels))
         self.overlays.redraw(contour_name(Side.FIXED), contour_name(Side.AFTER))
         self._after_drawing()
 
@@ -227,19 +173,7 @@ class Inspection:
             The spacing is not positive.
         """
         inspected = self._needed()
-        if spacing is None:
-            self.overlays.hide(GRID)
-        elif spacing <= 0:
-            raise InputError(f"grid: received a spacing of {spacing} mm; give a positive length in mm")
-        else:
-            overlay = Overlay(
-                "Deformed grid",
-                lambda: drawings.grid_on_slices(inspected, spacing),
-                lambda: drawings.grid_in_space(inspected, spacing),
-                _RANKS[GRID],
-            )
-            self.overlays.show(GRID, overlay)
-        self._after_drawing()
+        self._draw(GRID, None if spacing is None else choices.grid(inspected, spacing))
 
     def show_lines(self, kind: LineKind | None, most: int = 1000) -> None:
         """Draw which place corresponds to which, or nothing.
@@ -253,16 +187,7 @@ class Inspection:
             Number of lines, at most.
         """
         inspected = self._needed()
-        if kind is None:
-            self.overlays.hide(LINES)
-        else:
-            make = {
-                "map": lambda: drawings.lines_of_map(inspected, self._labels(), most),
-                "plan before": lambda: drawings.lines_of_plan(inspected, Side.BEFORE, self._labels(), most),
-                "plan after": lambda: drawings.lines_of_plan(inspected, Side.AFTER, self._labels(), most),
-            }[kind]
-            self.overlays.show(LINES, Overlay("Correspondences", make, make, _RANKS[LINES]))
-        self._after_drawing()
+        self._draw(LINES, None if kind is None else choices.lines(inspected, kind, self._labels, most))
 
     # --------------------------------------------------------------------------------------------- comparison
 
@@ -298,7 +223,7 @@ class Inspection:
         self.overlays.close()
         self.viewer.layers.events.inserted.disconnect(self._on_layers)
         self.viewer.layers.events.removed.disconnect(self._on_layers)
-        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self.viewer.dims.events.ndisplay.disconnect(self._tidy)
 
     # ------------------------------------------------------------------------------------------------ private
 
@@ -347,16 +272,19 @@ class Inspection:
         inspected = self._needed()
         found = inspected.agreement.folds
         if found.total:
-            mark = partial(drawings.folds, inspected, found)
-            self.overlays.show(FOLDS, Overlay("Marking folded voxels", mark, mark, _RANKS[FOLDS]))
+            self.overlays.show(FOLDS, choices.folds(inspected, found))
         self.events.measured()
+
+    def _draw(self, name: str, overlay: Overlay | None) -> None:
+        if overlay is None:
+            self.overlays.hide(name)
+        else:
+            self.overlays.show(name, overlay)
+        self._after_drawing()
 
     def _after_drawing(self) -> None:
         self._tidy()
         self.events.drawn()
-
-    def _on_ndisplay(self) -> None:
-        self._tidy()
 
     def _tidy(self) -> None:
         """Hide the filled volumes in 3-D where surfaces are drawn, which they would cover."""
@@ -374,8 +302,3 @@ class Inspection:
         if self.comparing and not self._is_carried():
             self.choose(None)
         self.events.results()
-
-
-def _resample(inspected: Inspected) -> None:
-    for side in (Side.FIXED, Side.AFTER):
-        inspected.volume(side)

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
 
 from napari_shapereg.plugin.correspondences import MOST_LINES
 from napari_shapereg.plugin.drawings import colormap_of
-from napari_shapereg.plugin.inspection import GRID, LINE_KINDS, LINES, map_name
 from napari_shapereg.plugin.maps import QUANTITIES
+from napari_shapereg.plugin.overlay_choices import GRID, LINE_KINDS, LINES, map_name
 
 if TYPE_CHECKING:
     from napari_shapereg.plugin.inspection import Inspection

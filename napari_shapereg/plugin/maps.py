@@ -1,4 +1,4 @@
-"""What a map does to space: how far it moves each place, how it changes volume there, where it folds."""
+"""What a map does to space: how far it moves each place, and how it changes volume there."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ MARGIN = 10.0
 """How far (mm) around the labels a map is drawn where the grid is too large to draw it everywhere."""
 MOST_VOXELS = 1 << 23
 """Largest image of a map: 32 MiB of float32."""
-MOST_FOLDS = 20_000
-"""How many folded voxels are marked at most."""
 
 _SLAB_VOXELS = 1 << 20
 _SMALLEST_RANGE = {"mm": 1.0, "": 0.1}
@@ -92,22 +90,6 @@ class Quantity:
         return (-top if self.diverging else 0.0, top)
 
 
-@dataclass(frozen=True)
-class Folds:
-    """Where a map is not invertible.
-
-    Parameters
-    ----------
-    points : (N, 3) float64 array
-        Centres of voxels with det J <= 0, LPS mm: the first `MOST_FOLDS`.
-    total : int
-        How many voxels there are in all.
-    """
-
-    points: NDArray[np.float64]
-    total: int
-
-
 def common_box(*volumes: LabelVolume) -> tuple[slice, slice, slice]:
     """Return the smallest (z, y, x) box that holds the labels of all volumes; everything if there are none.
 
@@ -152,31 +134,6 @@ def map_grid(fixed: LabelVolume, warped: LabelVolume) -> ImageGrid:
     while grid.voxels > MOST_VOXELS:
         grid = grid.binned(finest_doubled(grid.spacing))
     return grid
-
-
-def folded_voxels(transform: sitk.Transform, grid: ImageGrid) -> Folds:
-    """Find the voxels of a whole grid where det J is not positive, in bounded memory.
-
-    Parameters
-    ----------
-    transform : SimpleITK.Transform
-        Fixed to moving.
-    grid : ImageGrid
-        Of the fixed volume: `jacobian_determinants` says how derivatives are taken on it.
-
-    Returns
-    -------
-    Folds
-    """
-    found: list[NDArray[np.float64]] = []
-    total = 0
-    for place, plane in enumerate(jacobian_planes(transform, grid)):
-        rows, columns = np.nonzero(plane <= 0)
-        if total < MOST_FOLDS and rows.size:
-            indices = np.stack([columns, rows, np.full(rows.size, place)], axis=1)[: MOST_FOLDS - total]
-            found.append(grid.to_points(indices))
-        total += rows.size
-    return Folds(np.concatenate(found) if found else np.empty((0, 3)), total)
 
 
 def determinants(

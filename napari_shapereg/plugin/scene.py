@@ -32,6 +32,8 @@ MOST_FACES = 120_000
 _LOOK = (0.45, 0.8, -0.4)
 """View direction in LPS: from the front, the right and above."""
 _UP = (0.0, 0.0, 1.0)
+_CLOSE_UP = 60.0
+"""How much of the world (mm) the canvas spans at most when a place is looked at."""
 _BOUND = 1 << 22
 """Largest box of bins that a surface is cut from."""
 _COARSER = 1.25
@@ -115,6 +117,15 @@ def _bins(volume: LabelVolume, edge: float) -> tuple[int, int, int]:
     """Return the voxels (x, y, z) of a bin whose edges are about so long, mm."""
     x, y, z = (max(1, round(edge / length)) for length in volume.grid.spacing)
     return (x, y, z)
+
+
+def look_at(viewer: ViewerModel, place: NDArray[np.float64]) -> None:
+    """Move the slices and the camera to a place z, y, x in the world, mm."""
+    dims, camera = viewer.dims, viewer.scene.camera
+    first = dims.ndim - 3
+    dims.set_point(range(first, dims.ndim), place.tolist())
+    camera.center = tuple(float(place[axis - first]) for axis in dims.displayed if axis >= first)
+    camera.zoom = max(camera.zoom, min(viewer.canvas.size) / _CLOSE_UP)
 
 
 class _Pose(NamedTuple):

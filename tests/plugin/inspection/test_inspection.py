@@ -13,9 +13,10 @@ from napari.layers import Image, Labels, Layer, Surface, Vectors
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.inspected import Side
-from napari_shapereg.plugin.inspection import FOLDS, GRID, LINES, WORST, Inspection, contour_name, map_name
+from napari_shapereg.plugin.inspection import Inspection
 from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.maps import DISPLACEMENT, LOG_JACOBIAN
+from napari_shapereg.plugin.overlay_choices import FOLDS, GRID, LINES, WORST, contour_name, map_name
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
 

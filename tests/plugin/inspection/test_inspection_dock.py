@@ -11,10 +11,10 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt, QThreadPool
 
 from napari_shapereg.plugin.inspected import Side
-from napari_shapereg.plugin.inspection import GRID, LINES, WORST, contour_name, map_name
 from napari_shapereg.plugin.inspection_dock import InspectionDock
 from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.maps import LOG_JACOBIAN
+from napari_shapereg.plugin.overlay_choices import GRID, LINES, WORST, contour_name, map_name
 
 PATIENCE = 20_000  # ms, for a machine that does other things too
 

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_shapereg.plugin import maps
+from napari_shapereg.plugin.folds import folded_voxels
 from napari_shapereg.plugin.maps import (
     BENDING,
     DISPLACEMENT,
@@ -12,7 +13,6 @@ from napari_shapereg.plugin.maps import (
     FittedMap,
     common_box,
     determinants,
-    folded_voxels,
     map_grid,
 )
 from napari_shapereg.quality import jacobian_determinants
@@ -116,7 +116,7 @@ def test_nothing_is_folded_by_a_shift(grid):
 
 
 def test_marks_of_a_map_that_is_folded_everywhere_are_limited(grid, monkeypatch):
-    monkeypatch.setattr(maps, "MOST_FOLDS", 100)
+    monkeypatch.setattr("napari_shapereg.plugin.folds.MOST_FOLDS", 100)
     folds = folded_voxels(folded_everywhere(grid), grid)
     assert folds.total == grid.voxels
     assert len(folds.points) == 100
