@@ -6,12 +6,12 @@ import weakref
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QListWidget, QListWidgetItem, QToolButton, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QWidget
 
 from napari_shapereg.errors import ShapeRegError
 from napari_shapereg.plugin.jobs import Job
+from napari_shapereg.plugin.label_list import LabelList
 from napari_shapereg.plugin.layer_affine import known_frame
 from napari_shapereg.plugin.pairs import default_pair, label_layers, label_rows, read_pair
 from napari_shapereg.plugin.placing import bring, place
@@ -28,7 +28,6 @@ _EDITED = ("paint", "labels_update", "data", "scale", "translate", "rotate", "sh
 """Events of a layer after which it holds another shape."""
 _PATIENCE = 400
 """Milliseconds without a stroke of the brush before the labels are looked for again."""
-_MOST_LINES = 6
 
 
 class PairPanel(QWidget):
@@ -52,13 +51,11 @@ class PairPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._points = viewer, points
-        self.rows: tuple[LabelRow, ...] = ()
         self.reason = ""
         self.version = 0
         self._watched: list[weakref.ref[Labels]] = []
         self._listed: list[str] | None = None
         self._read: tuple[weakref.ref[Labels] | None, ...] = ()
-        self._wanted: tuple[int, ...] | None = None
         self._job: Job | None = None
         self._chosen: dict[QComboBox, weakref.ref[Labels] | None] = {}
         self._build()
@@ -90,16 +87,12 @@ class PairPanel(QWidget):
     def labels(self) -> tuple[int, ...] | None:
         """The checked labels; None where all labels of both layers are, which have the same ones."""
         checked = self.checked
-        return None if checked == tuple(row.label for row in self.rows) else checked
+        return None if checked == tuple(row.label for row in self._list.rows) else checked
 
     @property
     def checked(self) -> tuple[int, ...]:
         """The checked labels, ascending."""
-        items = (self._list.item(number) for number in range(self._list.count()))
-        states = [item.checkState() if item else Qt.CheckState.Unchecked for item in items]
-        return tuple(
-            row.label for row, state in zip(self.rows, states, strict=False) if state == Qt.CheckState.Checked
-        )
+        return self._list.checked
 
     @property
     def ready(self) -> bool:
@@ -122,8 +115,8 @@ class PairPanel(QWidget):
 
     def check(self, labels: tuple[int, ...] | None) -> None:
         """Check these labels, or all, now and when the labels of other layers arrive."""
-        self._wanted = labels
-        self._fill()
+        self._list.want(labels)
+        self.changed.emit()
 
     def place(self) -> None:
         """Move layers of other readers to where they truly lie, since all that is drawn will lie there.
@@ -238,42 +231,12 @@ class PairPanel(QWidget):
 
     def _show(self, rows: tuple[LabelRow, ...], reason: str) -> None:
         self._job = None
-        self.rows, self.reason = rows, reason
+        self.reason = reason
         if rows and not any(row.shared for row in rows):
             self.reason = "The two layers have no label in common: relabel one of them."
-        self._fill()
-
-    def _fill(self) -> None:
-        with QSignalBlocker(self._list):
-            self._list.clear()
-            for row in self.rows:
-                self._list.addItem(self._item(row))
-        lines = max(1, min(_MOST_LINES, len(self.rows)))
-        self._list.setFixedHeight(lines * (self._list.sizeHintForRow(0) if self.rows else 18) + 6)
-        self._list.setVisible(bool(self.rows))
+        self._list.show_rows(rows)
         self._note.setText(self.reason)
         self._note.setVisible(bool(self.reason))
-        self.changed.emit()
-
-    def _item(self, row: LabelRow) -> QListWidgetItem:
-        item = QListWidgetItem(row.title)
-        swatch = QPixmap(12, 12)
-        swatch.fill(QColor.fromRgbF(*row.color))
-        item.setIcon(QIcon(swatch))
-        checked = row.shared and (self._wanted is None or row.label in self._wanted)
-        if row.shared:
-            item.setFlags(
-                Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-            )
-        else:
-            item.setFlags(Qt.ItemFlag.NoItemFlags)
-        item.setToolTip(row.reason or "Unchecked, it is left out.")
-        item.setCheckState(Qt.CheckState.Checked if checked else Qt.CheckState.Unchecked)
-        return item
-
-    def _on_checked(self) -> None:
-        checked = self.checked
-        self._wanted = None if checked == tuple(row.label for row in self.rows if row.shared) else checked
         self.changed.emit()
 
     # ------------------------------------------------------------------------------------------------- build
@@ -300,10 +263,8 @@ class PairPanel(QWidget):
         layout.addWidget(swap, 0, 2, 2, 1)
         title = QLabel("La&bels")
         title.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._list = QListWidget()
-        self._list.setIconSize(QSize(12, 12))
-        self._list.setAccessibleName("Labels to register")
-        self._list.itemChanged.connect(self._on_checked)
+        self._list = LabelList()
+        self._list.chosen.connect(self.changed)
         title.setBuddy(self._list)
         layout.addWidget(title, 2, 0)
         layout.addWidget(self._list, 2, 1, 1, 2)

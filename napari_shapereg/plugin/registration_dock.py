@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
-    QApplication,
     QCheckBox,
     QComboBox,
     QFileDialog,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -23,32 +20,27 @@ from qtpy.QtWidgets import (
 from napari_shapereg.plugin.arrows_panel import ArrowsPanel
 from napari_shapereg.plugin.controller import RegistrationController
 from napari_shapereg.plugin.controls import Column, Fold
+from napari_shapereg.plugin.copy_panel import CopyPanel
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.landmark_panel import LandmarkPanel
 from napari_shapereg.plugin.machine import devices_of_machine, examine_machine
 from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.pair_panel import PairPanel
-from napari_shapereg.plugin.pairs import read_pair
 from napari_shapereg.plugin.preferences import Preferences, preferences
 from napari_shapereg.plugin.result_panel import ResultPanel
 from napari_shapereg.plugin.run_panel import RunPanel
 from napari_shapereg.plugin.settings_form import PRESETS, SettingsForm
 from napari_shapereg.plugin.settings_widget import SettingsWidget
-from napari_shapereg.plugin.snippets import as_command, as_python, settings_folder, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import napari
     from napari.layers import Labels
 
     from napari_shapereg.plugin.machine import Machine
-    from napari_shapereg.plugin.snippets import Sources
     from napari_shapereg.plugin.tasks import Finished
     from napari_shapereg.registration import RegistrationSettings
-
-    _Snippet = Callable[[Sources, RegistrationSettings], str]
 
 _PRESETS = {
     "fast": ("Fast", "A coarse lattice: seconds."),
@@ -97,8 +89,7 @@ class RegistrationDock(QWidget):
         reason = self.pair.why_not
         self.arrows.enable(reason=reason or self._under_way)
         self.run.enable(reason=reason)
-        for button in (self.python, self.command):
-            button.setEnabled(not reason)
+        self.copies.setEnabled(not reason)
         self.arrows.follow()
 
     @property
@@ -157,34 +148,6 @@ class RegistrationDock(QWidget):
             whole.settings = self.settings()
             whole.write(path)
 
-    def _copy_python(self) -> None:
-        self._copy(lambda sources, settings: as_python(sources, settings, self.form.preset), "Python")
-
-    def _copy_command(self) -> None:
-        folder = settings_folder()
-        self._copy(
-            lambda sources, settings: as_command(sources, settings, self.form.preset, folder),
-            "The command line",
-        )
-
-    def _copy(self, make: _Snippet, what: str) -> None:
-        moving, fixed = self.pair.moving, self.pair.fixed
-        if moving is None or fixed is None:
-            return
-        with telling():
-            self.pair.place()
-        settings, points = self.settings(), self.landmarks.points
-
-        def show(sources: Sources) -> None:
-            with telling():
-                text = make(sources, settings)
-                clipboard = QApplication.clipboard()
-                if clipboard is not None:
-                    clipboard.setText(text)
-                show_info(f"{what} is in the clipboard.")
-
-        Job(lambda: sources_of(read_pair(moving, fixed, points)), show, parent=self)
-
     # ------------------------------------------------------------------------------------------------- close
 
     def event(self, event: QEvent | None) -> bool:
@@ -229,6 +192,7 @@ class RegistrationDock(QWidget):
         )
         self.result = ResultPanel(self.controller)
         self.settings_widget = SettingsWidget(self.form)
+        self.copies = CopyPanel(self.pair, lambda: self.landmarks.points, self.settings, self.form)
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(6, 4, 6, 4)
@@ -267,25 +231,16 @@ class RegistrationDock(QWidget):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.settings_widget)
-        buttons = QGridLayout()
-        self.python, self.command = QPushButton("Copy as Python"), QPushButton("Copy as command line")
         load, save = QPushButton("Load…"), QPushButton("Save…")
-        for place, (button, tip, clicked) in enumerate(
-            (
-                (load, "Take the settings of a JSON file.", self._load),
-                (
-                    save,
-                    "Write the settings as the JSON that `shapereg register --settings` takes.",
-                    self._save,
-                ),
-                (self.python, "Copy a Python program that does what Register does.", self._copy_python),
-                (self.command, "Copy a command line that does what Register does.", self._copy_command),
-            )
-        ):
-            button.setToolTip(tip)
-            button.clicked.connect(clicked)
-            buttons.addWidget(button, place // 2, place % 2)
-        layout.addLayout(buttons)
+        load.setToolTip("Take the settings of a JSON file.")
+        save.setToolTip("Write the settings as the JSON that `shapereg register --settings` takes.")
+        load.clicked.connect(self._load)
+        save.clicked.connect(self._save)
+        row = QHBoxLayout()
+        row.addWidget(load)
+        row.addWidget(save)
+        layout.addLayout(row)
+        layout.addWidget(self.copies)
         self.fold = Fold("Settin&gs", content)
         return self.fold
 

@@ -431,9 +431,9 @@ def test_settings_go_to_a_file_and_come_back(dock, tmp_path, quick):
 
 
 def test_a_program_is_copied(dock, qtbot, notices):
-    dock.python.click()
+    dock.copies.python.click()
     qtbot.waitUntil(lambda: "sr.register" in QApplication.clipboard().text(), timeout=PATIENCE)
-    dock.command.click()
+    dock.copies.command.click()
     qtbot.waitUntil(lambda: any("save it" in notice.message for notice in notices), timeout=PATIENCE)
 
 
@@ -450,7 +450,7 @@ def test_a_copied_program_takes_volumes_and_landmarks_where_they_truly_lie(dock,
     dock.pair.choose(foreign, viewer.layers["b"])
     dock.landmarks.choose(*clicked)
     qtbot.waitUntil(lambda: dock.pair.ready, timeout=PATIENCE)
-    click(dock.python)
+    click(dock.copies.python)
     qtbot.waitUntil(lambda: "landmarks = " in QApplication.clipboard().text(), timeout=PATIENCE)
     names: dict[str, object] = {}
     exec(next(line for line in QApplication.clipboard().text().splitlines() if "landmarks =" in line), names)
