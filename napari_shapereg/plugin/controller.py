@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Labels, Layer, Vectors
 from napari.utils.colormaps import CyclicLabelColormap
 
+from napari_shapereg.plugin.changing import change
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import MOST_ARROWS, arrows_layer
@@ -94,9 +95,8 @@ class RegistrationController:
         if old is None or old not in self.viewer.layers:
             self._arrows = self._added((data, keywords, kind))
             return self._arrows
-        old.data, old.features = data, keywords["features"]
-        for name in ("length", "edge_width", "edge_contrast_limits", "name"):
-            setattr(old, name, keywords[name])
+        names = "features", "length", "edge_width", "edge_contrast_limits", "name"
+        change(old, {"data": data, **{name: keywords[name] for name in names}})
         return old
 
     def show_grid(self, compared: Compared, fields: Sequence[Field]) -> list[Vectors]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from napari.layers import Layer, Surface, Vectors
 
+from napari_shapereg.plugin.changing import change
 from napari_shapereg.plugin.cross_section import cross_section
 from napari_shapereg.plugin.display_frame import flat
 from napari_shapereg.plugin.garbage import remove_layers
@@ -75,9 +76,7 @@ class LiveLayers:
             seen.append((layer, drawing.shown))
         self._turn += 1
         if seen:
-            layer, shown = seen[self._turn % len(seen)]
-            for name, value in shown.items():
-                setattr(layer, name, value)
+            change(*seen[self._turn % len(seen)])
         return True
 
     def remove(self) -> None:
@@ -127,5 +126,7 @@ def _steps(name: str, view: View, radius: float) -> _Drawing:
         "features": {"length": lengths},
         "edge_contrast_limits": colors.pop("edge_contrast_limits"),
     }
-    kept = {"vector_style": "arrow", "edge_width": _WIDTH * radius, "opacity": 1.0, **colors}
+    # Most points lie inside the surface: their arrows are seen through it.
+    look = {"opacity": 1.0, "blending": "translucent_no_depth"}
+    kept = {"vector_style": "arrow", "edge_width": _WIDTH * radius, **look, **colors}
     return _Drawing(Vectors, name, shown, kept)

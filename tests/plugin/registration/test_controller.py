@@ -11,7 +11,7 @@ from napari.layers import Labels, Points, Surface, Vectors
 from scipy.ndimage import map_coordinates
 
 from napari_shapereg.plugin.controller import RegistrationController
-from napari_shapereg.plugin.gradient_arrows import Field
+from napari_shapereg.plugin.gradient_arrows import Field, colors
 from napari_shapereg.plugin.gradients import Measures
 from napari_shapereg.plugin.live_view import View
 from napari_shapereg.plugin.pairs import read_pair
@@ -112,12 +112,19 @@ def test_arrows_stand_on_the_moving_shape_in_the_frame_of_the_fixed_one(controll
 def test_new_arrows_replace_the_old_ones_in_their_layer(controller, viewer, compared):
     first = controller.show_field(compared, field(compared.pair), in_3d=False)
     first.vector_style = "line"
-    second = controller.show_field(compared, field(compared.pair, "Gaussian kernel norm", 0.1), in_3d=False)
+    drawn = []
+    first.events.set_data.connect(lambda: drawn.append(first.edge_color.copy()))
+    weaker = field(compared.pair, "Gaussian kernel norm", 0.1)
+    weaker = replace(weaker, vectors=weaker.vectors[::-1])
+    second = controller.show_field(compared, weaker, in_3d=False)
     assert second is first
     assert first.name == "−∇d Gaussian kernel norm"
     assert first.vector_style == "line", "what the user chose stays"
     longest = first.features["length"].max()
     assert first.edge_contrast_limits[1] == pytest.approx(longest, rel=0.2)
+    shown = first.features["length"] / first.edge_contrast_limits[1]
+    assert len(drawn) == 1
+    assert np.allclose(drawn[0], colors().map(shown.clip(0, 1).to_numpy()), atol=1e-6)
 
 
 def test_arrows_of_which_the_layer_was_removed_come_back_in_a_new_one(controller, viewer, compared):
@@ -238,11 +245,11 @@ def test_a_slice_shows_the_outline_of_the_moving_shape_in_its_colours(controller
     at = prepared.pair.moving.grid.to_indices(prepared.run.frame.to_physical(ends - 2.0))
     inside = map_coordinates((prepared.pair.moving.data > 0).astype(float), at.T[::-1], order=1)
     assert np.abs(inside - 0.5).mean() < 0.15, "on the border of the labels, 2 mm on"
-    colors = {
+    tints = {
         tuple(color) for color in label_colors(prepared.pair.moving, np.array(LABELS))[:, :3] * 0.4 + 0.6
     }
     shown = {tuple(color) for color in lines.edge_color[:, :3]}
-    assert np.allclose(sorted(shown), sorted(colors), atol=1e-5)
+    assert np.allclose(sorted(shown), sorted(tints), atol=1e-5)
     # A slice beside it shows nothing, and the next view of one through it does.
     for place, empty in ((1e3, True), (np.median(view.surface.vertices[:, 0]), False)):
         viewer.dims.set_point(0, place)
