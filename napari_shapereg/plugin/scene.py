@@ -105,7 +105,8 @@ def _mesh(volume: LabelVolume, label: int, most_faces: int) -> tuple[NDArray[np.
     try:
         mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
         while len(mesh.faces) > most_faces:
-            edge *= _COARSER
+            # There are about as many triangles as squares of this edge.
+            edge *= max(_COARSER, math.sqrt(len(mesh.faces) / most_faces))
             mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
     except InputError:
         # Thinner than half of such a bin.
