@@ -26,7 +26,7 @@ from napari_shapereg.reductions.numba_kernel_sums import (
     symmetric_groups,
     symmetric_sums,
 )
-from napari_shapereg.reductions.numba_layout import Frame, tensor
+from napari_shapereg.reductions.numba_layout import Frame, Sides, tensor
 from napari_shapereg.reductions.numba_near import near_plan, near_softmin, worth_leaves
 from napari_shapereg.reductions.numba_profiles import (
     CauchyProfile,
@@ -120,26 +120,27 @@ class NumbaEngine:
     ) -> tuple[Tensor, Tensor]:
         """Return sum_i w_i pi_ij (M,) and sum_i w_i pi_ij grad_y C(x_i, y_j) (M, D), at y_j."""
         frame = Frame(x, y)
-        scale, rooted, slope_factor = _cost_units(epsilon, p)
-        sources, targets = frame.columns(x, scale), frame.columns(y, scale)
+        units = _cost_units(epsilon, p)
+        sides = _sides(frame, y, x, units)
         weights, magnitude = unit_weights(w)
-        # Potentials are shifted to 0, so that float32 keeps the digits of their differences.
-        potentials = f.numpy().astype(np.float64)
-        shift = potentials.max()
+        # Shifted to 0, so that float32 keeps the digits of their differences.
+        column_heights = f.numpy().astype(np.float64) / epsilon * _LOG2_E + sides.column_heights
+        shift = column_heights.max()
         heights = h.numpy().astype(np.float64)
         empty = np.isneginf(heights)
-        real = weights.dtype.type
-        row_heights = (np.where(empty, 0, heights + shift / epsilon) * _LOG2_E).astype(real)
-        column_heights = ((potentials - shift) / epsilon * _LOG2_E).astype(real)
+        row_heights = np.where(empty, 0, heights * _LOG2_E + sides.row_heights + shift)
+        real = weights.dtype
+        exponents = (column_heights - shift).astype(real), row_heights.astype(real)
         values, slopes = np.zeros(len(y)), frame.slopes(len(y))
 
-        arguments = sources, targets, (column_heights, row_heights), weights, rooted, LIMITS[x.dtype]
-        if worth_leaves(sources, targets):
+        arguments = sides.columns, sides.rows, exponents, weights, units.rooted, LIMITS[x.dtype]
+        if worth_leaves(sides.columns, sides.rows):
             near_plan(*arguments, (values, slopes), self.threads)
         else:
             for_rows(lambda rows: plan_sums(*arguments, rows, (values, slopes)), len(y), len(x), self.threads)
+        slopes += values[:, None] * sides.apart
         values[empty], slopes[empty] = 0, 0
-        return tensor(values * magnitude, y), frame.gradient(slopes * (magnitude * slope_factor), y)
+        return tensor(values * magnitude, y), frame.gradient(slopes * (magnitude * units.slope_factor), y)
 
     def nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N,) int64, the index in `y` of a point nearest to x_i, and (N,) its distance in mm."""
@@ -194,22 +195,25 @@ class NumbaEngine:
             return np.full(len(x), np.inf)
         if not present.all():
             y, h = y[present], h[present]
-        scale, rooted, slope_factor = _cost_units(epsilon, p)
-        here, there = frame.columns(x, scale), frame.columns(y, scale)
-        exact = h.numpy().astype(np.float64)
+        units = _cost_units(epsilon, p)
+        sides = _sides(frame, x, y, units)
+        exact = h.numpy().astype(np.float64) * _LOG2_E + sides.column_heights
         shift = exact.max()
-        heights = np.maximum((exact - shift) * _LOG2_E, limits.lowest / 2).astype(h.numpy().dtype)
+        heights = np.maximum(exact - shift, limits.lowest / 2).astype(h.numpy().dtype)
         tops, values = np.full(len(x), limits.lowest), np.zeros(len(x))
 
-        arguments, sums = (here, there, heights, rooted, limits), (tops, values)
-        if worth_leaves(here, there):
+        arguments = sides.rows, sides.columns, heights, units.rooted, limits
+        sums = tops, values
+        if worth_leaves(sides.rows, sides.columns):
             near_softmin(*arguments, sums, slopes, self.threads)
         else:
             for_rows(lambda rows: softmin_sums(*arguments, rows, sums, slopes), len(x), len(y), self.threads)
         if slopes is not None:
-            slopes *= slope_factor / values[:, None]
-        logarithms: Array = shift + _LN_2 * (tops + np.log2(values))
-        return -epsilon * logarithms
+            slopes /= values[:, None]
+            slopes += sides.apart
+            slopes *= units.slope_factor
+        logarithms: Array = shift + sides.row_heights + tops + np.log2(values)
+        return -epsilon * _LN_2 * logarithms
 
 
 class KernelUnits(NamedTuple):
@@ -235,12 +239,27 @@ def kernel_units(kernel: ElementaryKernel, frame: Frame) -> KernelUnits:
     raise unknown(kernel, NumbaEngine.name)
 
 
-def _cost_units(epsilon: float, p: int) -> tuple[float, int | None, float]:
-    """Return 1 / mm to the length in which C / epsilon is -log2, `rooted`, and the factor of the slopes."""
+class CostUnits(NamedTuple):
+    """1 / mm to the length in which C / epsilon is -log2, `rooted`, and the factor of the slopes."""
+
+    scale: float
+    rooted: int | None
+    slope_factor: float
+
+
+def _cost_units(epsilon: float, p: int) -> CostUnits:
     if p == 1:
-        return _LOG2_E / (2 * epsilon), 0, 1 / 2
+        return CostUnits(_LOG2_E / (2 * epsilon), 0, 1 / 2)
     scale = math.sqrt(_LOG2_E / (2 * epsilon))
-    return scale, None, 1 / scale
+    return CostUnits(scale, None, 1 / scale)
+
+
+def _sides(frame: Frame, rows: Tensor, columns: Tensor, units: CostUnits) -> Sides:
+    """Return rows and columns in the units of a cost; around two centres where that is the square."""
+    if units.rooted is None:
+        return frame.sides(rows, columns, units.scale)
+    here, there = frame.columns(rows, units.scale), frame.columns(columns, units.scale)
+    return Sides(here, there, np.zeros(len(rows)), np.zeros(len(columns)), np.zeros(frame.width))
 
 
 def unit_weights(weights: Tensor) -> tuple[Array, float]:

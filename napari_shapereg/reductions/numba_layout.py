@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,31 @@ if TYPE_CHECKING:
     from napari_shapereg.reductions.numba_compile import Array, Points
 
 _WIDTHS = (3, 6)
+
+
+class Sides(NamedTuple):
+    """Rows and columns, brought together for squared distances.
+
+    With u = u' + c and v = v' + e around two centres, and d = c - e, |u - v|^2 = |u' - v'|^2 + 2 d (u' - v')
+    + |d|^2: what the way between the centres adds is a height of each row and one of each column. Else the
+    exponents of points that match would vary the faster the farther the measures lie apart: more digits would
+    be lost, and boxes around points would bound them loosely.
+
+    Attributes
+    ----------
+    rows, columns : Points
+        u' and v'.
+    row_heights, column_heights : (N,) and (M,) float64 arrays
+        -2 d u' - |d|^2 and 2 d v': to be added to the exponents.
+    apart : (width,) float64 array
+        d: u - v = u' - v' + d.
+    """
+
+    rows: Points
+    columns: Points
+    row_heights: Array
+    column_heights: Array
+    apart: Array
 
 
 class Frame:
@@ -52,12 +77,30 @@ class Frame:
 
     def columns(self, points: Tensor, scale: float) -> Points:
         """Return (points - center) scale, one contiguous array a coordinate, with zeros for those missing."""
-        array = points.numpy()
-        filled = [
-            ((array[:, k].astype(np.float64) - self.center[k]) * scale).astype(array.dtype)
-            for k in range(self.dimension)
-        ]
-        missing = np.zeros(len(array), array.dtype)
+        return self._filled(self._places(points, self.center, scale), points)
+
+    def sides(self, rows: Tensor, columns: Tensor, scale: float) -> Sides:
+        """Return rows and columns for sums of 2^(h_j - |u_i - v_j|^2), each centred on its own mean."""
+        means = [side.numpy().mean(axis=0, dtype=np.float64) for side in (rows, columns)]
+        u, v = (self._places(side, mean, scale) for side, mean in zip((rows, columns), means, strict=True))
+        apart = scale * (means[0] - means[1])
+        return Sides(
+            self._filled(u, rows),
+            self._filled(v, columns),
+            -2 * u @ apart - apart @ apart,
+            2 * v @ apart,
+            np.pad(apart, (0, self.width - self.dimension)),
+        )
+
+    @staticmethod
+    def _places(points: Tensor, center: Array, scale: float) -> Array:
+        places: Array = (points.numpy().astype(np.float64) - center) * scale
+        return places
+
+    def _filled(self, places: Array, like: Tensor) -> Points:
+        dtype = like.numpy().dtype
+        filled = [places[:, k].astype(dtype) for k in range(self.dimension)]
+        missing = np.zeros(len(places), dtype)
         return (*filled, *[missing] * (self.width - self.dimension))
 
     def slopes(self, rows: int) -> Array:

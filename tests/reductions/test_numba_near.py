@@ -8,6 +8,7 @@ import torch
 
 from napari_shapereg.reductions import numba_engine, numba_near
 from napari_shapereg.reductions.numba_engine import NumbaEngine
+from napari_shapereg.reductions.numba_layout import Frame
 from napari_shapereg.reductions.tree_cells import cells_of
 
 N, M = 6001, 5003
@@ -127,12 +128,31 @@ def test_the_number_of_threads_does_not_change_a_bit():
     assert torch.equal(one[1], three[1])
 
 
+def share_visited(rows, columns, heights):
+    """The share of the leaves of columns that count, over all leaves of rows."""
+    here, there = cells_of(rows, 1), numba_near.columns_of(columns, heights, 1)
+    limits = numba_engine.LIMITS[torch.float32]
+    visited = [
+        len(numba_near.leaves_that_count(here, there, None, limits, leaf)) for leaf in range(2**here.depth)
+    ]
+    return np.mean(visited) / len(there.masses)
+
+
 def test_little_of_a_wide_shell_is_visited():
     given = problem(shell, torch.float32, 1.0)
     x, y = (tuple(given[name].numpy().T.copy()) for name in "xy")
-    rows, columns = cells_of(x, 1), numba_near.columns_of(y, np.zeros(M, "f4"), 1)
-    limits = numba_engine.LIMITS[torch.float32]
-    visited = [
-        len(numba_near.leaves_that_count(rows, columns, None, limits, leaf)) for leaf in range(2**rows.depth)
-    ]
-    assert np.mean(visited) < 0.4 * len(columns.masses)
+    assert share_visited(x, y, np.zeros(M, "f4")) < 0.4
+
+
+def test_as_little_is_visited_of_a_shell_that_has_moved_far():
+    """With the potentials of that transport. Without centres of their own all of it is."""
+    points = torch.from_numpy(shell(np.random.default_rng(1), N)).float()
+    shares = []
+    for way in (torch.zeros(3), torch.tensor([200.0, -100.0, 50.0])):
+        moved = points + way
+        potentials = (moved @ way - way @ way / 2) * np.log2(np.e)
+        sides = Frame(points, moved).sides(points, moved, np.sqrt(np.log2(np.e) / 2))
+        heights = potentials.double().numpy() + sides.column_heights
+        shares.append(share_visited(sides.rows, sides.columns, (heights - heights.max()).astype("f4")))
+    assert shares[1] == pytest.approx(shares[0], rel=0.1)
+    assert shares[0] < 0.4
