@@ -114,7 +114,7 @@ def descend(
         there = take(level, here, length * direction)
         while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
             length /= 2
-            if length < shortest:
+            if length <= shortest:  # both are 0 where the direction overflows
                 return
             if there.cost < here.cost:
                 brake = brake * _around(squeezed)

@@ -140,6 +140,27 @@ def test_a_direction_uphill_ends_the_level(level: VoxelLevel) -> None:
     assert list(descend(rising, start, RegistrationSettings())) == []
 
 
+class Overflowing(Rising):
+    """A level whose direction is longer than any number, as that of a fit that cannot be better."""
+
+    calls = 0
+
+    def position(self, displacement: torch.Tensor, points: dict[int, torch.Tensor]) -> Position:
+        self.calls += 1
+        assert self.calls < 100, "the level does not end"
+        return super().position(displacement, points)
+
+    def direction(self, position: Position) -> torch.Tensor:
+        nodes = torch.arange(position.displacement.numel()).reshape(position.displacement.shape)
+        return 3e38 * (-1.0) ** nodes
+
+
+def test_a_direction_that_overflows_ends_the_level(level: VoxelLevel) -> None:
+    overflowing = Overflowing(level.flow, 2.0)
+    start = overflowing.position(level.flow.identity(), {})
+    assert list(descend(overflowing, start, RegistrationSettings())) == []
+
+
 def test_a_cost_that_is_no_number_is_the_last(level: VoxelLevel) -> None:
     broken = Rising(level.flow, float("nan"))
     start = broken.position(level.flow.identity(), {})
