@@ -40,6 +40,7 @@ STYLE: dict[str, Any] = {
 
 
 PAGES = (
+    "frames",
     "kernel_norms",
     "softmin",
     "circles",
