@@ -144,7 +144,7 @@ class OptimalTransport(VariationalFidelity):
         return TransportPlan(source, target, soft, self._penalty, relaxed)
 
     def _steps(self, source: Measure, target: Measure) -> _Steps:
-        return merged(source, target, annealing(_extent(source, target), self.blur, self.scaling))
+        return merged(source, target, self.p, annealing(_extent(source, target), self.blur, self.scaling))
 
     def _scaled(self, measure: Measure) -> Measure:
         return measure.normalized() if self._penalty.balanced else measure

@@ -70,13 +70,13 @@ def passes(loss, alpha, beta):
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("reach", [None, 20.0])
 def test_a_percent_is_reached_at_little_cost(name, p, reach):
-    """Measured: at most 15 and 27, between clouds, whose points are too sparse to be merged at last.
+    """For p = 2 clouds cost most, 27: their points are too sparse to be merged at last.
 
     With averages in the place of Anderson's updates p = 2 costs 24 to 62; without levels of detail, 78.
     """
     error, cost = passes(OptimalTransport(2.0, p, reach), *PAIRS[name]())
     assert error <= 0.01
-    assert cost <= {1: 16, 2: 28}[p]
+    assert cost <= {1: 10, 2: 28}[p]
 
 
 @pytest.mark.parametrize("reach", [None, 20.0])
@@ -283,7 +283,7 @@ class TestAnderson:
 class TestMerging:
     def test_ends_on_the_measures_themselves_and_conserves_their_mass(self):
         alpha, beta = shells()
-        steps = merged(alpha, beta, (64.0, 16.0, 4.0, 2.0))
+        steps = merged(alpha, beta, 2, (64.0, 16.0, 4.0, 2.0))
         assert steps[-1] == (2.0, (alpha, beta))
         assert [blur for blur, _ in steps] == [64.0, 16.0, 4.0, 2.0, 2.0]
         sizes = [len(source) * len(target) for _, (source, target) in steps]
@@ -296,10 +296,10 @@ class TestMerging:
 
     def test_leaves_points_that_are_few(self):
         alpha, beta = (uniform(torch.arange(n)[:, None] * 10) for n in (4, 5))
-        steps = merged(alpha, beta, (4.0, 2.0, 1.0))
+        steps = merged(alpha, beta, 2, (4.0, 2.0, 1.0))
         assert steps == [(blur, (alpha, beta)) for blur in (4.0, 2.0, 1.0)]
 
     def test_a_measure_with_itself_stays_one(self):
         alpha, _ = shells()
-        for _, (source, target) in merged(alpha, alpha, (16.0, 4.0)):
+        for _, (source, target) in merged(alpha, alpha, 2, (16.0, 4.0)):
             assert source is target
