@@ -46,6 +46,7 @@ PAGES = (
     "circles",
     "descent_fields",
     "oai_arrows",
+    "registration",
     "scaling",
     "simpleitk_pipeline",
 )

@@ -22,9 +22,11 @@ def anchors(page):
 
 
 def source(target):
-    """Return where a page comes from: those of the gallery are made from its scripts."""
+    """Return where a page or a picture comes from: those of the gallery are made from its scripts."""
     if GALLERY not in target.parents:
         return target
+    if picture := re.fullmatch(r"sphx_glr_(plot_\w+)_\d{3}\.png", target.name):
+        return ROOT / "docs" / "gallery" / f"{picture[1]}.py"
     if target.stem == "index":
         return ROOT / "docs" / "gallery" / "GALLERY_HEADER.rst"
     return ROOT / "docs" / "gallery" / f"{target.stem}.py"

@@ -114,6 +114,9 @@ def test_far_from_the_origin(kind, engine, cloud):
         for m in (cloud(6, 50, mass=1.0, dtype=torch.float32), cloud(7, 40, mass=1.0, dtype=torch.float32))
     )
     loss = KINDS[kind](3.0, engine=engine)
+    if hasattr(loss, "iterations"):
+        # So far that where the updates begin, from points merged elsewhere, is not seen.
+        loss = dataclasses.replace(loss, tolerance=1e-4, iterations=300)
     far = [dataclasses.replace(m, points=m.points + 1e6) for m in (alpha, beta)]
     # Eighths of a millimetre survive 1e6 mm in float32; the radius of the problem is rounded to them.
     assert float(loss(*far)) == pytest.approx(float(loss(alpha, beta)), rel=1e-3)
