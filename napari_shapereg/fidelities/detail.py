@@ -19,7 +19,7 @@ CELL = {1: 1.5, 2: 1.0}
 """Edge of the cells in which points are merged, over the blur, by exponent: a plan hardly resolves them.
 
 What merging changes, the last updates undo on the scale of the blur only. Between two knees at a blur of 1 mm
-it is .4 % of the gradient in L² for p = 1 and .7 % for p = 2, where cells of 1.5 blurs left 2.4 %.
+it is .4 % of the gradient in L² for p = 1 and .7 % for p = 2, where wider cells left more than 1 %.
 """
 
 FEWER = 0.5

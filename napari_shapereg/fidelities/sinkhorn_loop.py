@@ -87,9 +87,6 @@ def relax(stages: Sequence[Stage], penalty: MarginalPenalty, iterations: int) ->
     Averaged updates alone converge, but slowly where the blur is small beside the shapes. `Anderson` makes
     them fast. It may overshoot where they are far from linear; but an averaged update never lowers the dual
     value, and an accelerated one that does is taken back. What is left for the finest level is fine detail.
-    Between two knees of 50,000 and 35,000 points, with p = 2 and a blur of 1 mm, all of it costs as much as
-    13 soft minima over all pairs, and leaves .8 % of the mass misplaced; one averaged update at each
-    temperature and 30 at the last, without levels of detail, cost 78 and left 9.5 %.
 
     Parameters
     ----------

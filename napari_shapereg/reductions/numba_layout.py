@@ -112,7 +112,7 @@ class Frame:
 
 def _box(*sets: Tensor) -> tuple[Array, Array]:
     """Return the least and the largest coordinates (D,) among points, float64."""
-    # NumPy takes ten times as long: it goes through the few coordinates of each point.
+    # Not by NumPy, which is slow where it goes through the few coordinates of each point.
     ends = [torch.aminmax(points, dim=0) for points in sets]
     low = torch.stack([end.min for end in ends]).amin(dim=0)
     high = torch.stack([end.max for end in ends]).amax(dim=0)
