@@ -134,9 +134,9 @@ class Run:
             self._surface.track(points - arrows, points)
             if self._clock() >= self._due:
                 self._due = self._clock() + INTERVAL
-                self._keep(state, points, arrows)
+                self._keep(state)
         if state is not None:
-            self._keep(state, points, arrows)
+            self._keep(state)
 
     def cancel(self) -> None:
         """Stop before the next step. `result` holds the best state so far at once, whenever the step ends."""
@@ -163,16 +163,13 @@ class Run:
         """Return the map as it stands."""
         return self.registration.result()
 
-    def _keep(
-        self, state: RegistrationState, points: NDArray[np.float64], arrows: NDArray[np.float64]
-    ) -> None:
-        view = self._view_of(state, points, arrows)
+    def _keep(self, state: RegistrationState) -> None:
+        view = self._view_of(state)
         with self._lock:
             self._view = view
 
-    def _view_of(
-        self, state: RegistrationState, points: NDArray[np.float64], arrows: NDArray[np.float64]
-    ) -> View:
+    def _view_of(self, state: RegistrationState) -> View:
+        points, arrows = _pooled(state.points), _pooled(state.arrows)
         if self._few is None or self._counted != len(points):
             # Once for the whole run, so that each point can be followed; where the overlap is partial, there
             # are fewer points once it is known.
