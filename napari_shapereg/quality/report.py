@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_shapereg.quality.surface_pictures import Displacement
     from napari_shapereg.volumes import LabelVolume
 
-__all__ = ["ReportedMap", "write_comparison_picture", "write_report"]
+__all__ = ["Page", "ReportedMap", "report_page", "write_comparison_picture", "write_page"]
 
 ENDINGS = (".html", ".pdf")
 _TEMPLATE = "report.html.j2"
@@ -56,8 +56,14 @@ class ReportedMap(NamedTuple):
     displacement: Displacement
 
 
-def write_report(  # noqa: PLR0913 (a report is made of that many things, each named)
-    path: str | os.PathLike[str],
+class Page(NamedTuple):
+    """A report as one HTML page."""
+
+    title: str
+    html: str
+
+
+def report_page(  # noqa: PLR0913 (a report is made of that many things, each named)
     *,
     title: str,
     fixed: LabelVolume,
@@ -69,17 +75,14 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
     provenance: Mapping[str, Any],
     warnings: Sequence[str],
     mapping: ReportedMap | None = None,
-) -> Path:
-    """Write the report of one registration, whole or not at all.
+) -> Page:
+    """Lay out the report of one registration and draw its pictures.
 
-    Everything given is escaped: names and settings cannot become markup. The HTML file holds no script and
-    may load nothing, which its own content security policy enforces. The PDF file is laid out from the same
-    page, so that it says the same; letters that its font, DejaVu Sans, lacks appear in it as boxes.
+    Everything given is escaped: names and settings cannot become markup. The page holds no script and may
+    load nothing, which its own content security policy enforces.
 
     Parameters
     ----------
-    path : path
-        The ``.html`` or ``.pdf`` file.
     title : str
     fixed, moving, after : LabelVolume
         The fixed labels, the moving ones as they lie, on a grid of their own, and the warped ones on the
@@ -97,21 +100,17 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
 
     Returns
     -------
-    Path
-        The file written.
+    Page
 
     Raises
     ------
     InputError
-        The ending is another one, the volumes lie on different grids, or the file cannot be written.
+        The volumes lie on different grids.
     MissingExtraError
-        Jinja2, matplotlib or, for a PDF, fpdf2 is not installed.
+        Jinja2 or matplotlib is not installed.
     """
-    target = Path(path).expanduser()
-    with naming(target):
-        ending = file_ending(target, ENDINGS)
     worst = _worst_points(metrics["labels"])
-    page = _template().render(
+    html = _template().render(
         title=title,
         warnings=list(warnings),
         labels=metrics["labels"],
@@ -129,7 +128,37 @@ def write_report(  # noqa: PLR0913 (a report is made of that many things, each n
         provenance=list(_rows(provenance)),
         settings=list(_rows({**settings, "seed": _SEED})),
     )
-    content = _sound(page).encode("utf-8") if ending == ".html" else page_as_pdf(_sound(page), _sound(title))
+    return Page(_sound(title), _sound(html))
+
+
+def write_page(page: Page, path: str | os.PathLike[str]) -> Path:
+    """Write a report, whole or not at all.
+
+    The PDF file is laid out from the page, so that it says the same; letters that its font, DejaVu Sans,
+    lacks appear in it as boxes.
+
+    Parameters
+    ----------
+    page : Page
+    path : path
+        The ``.html`` or ``.pdf`` file.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        The ending is another one, or the file cannot be written.
+    MissingExtraError
+        For a PDF, fpdf2 is not installed.
+    """
+    target = Path(path).expanduser()
+    with naming(target):
+        ending = file_ending(target, ENDINGS)
+    content = page.html.encode("utf-8") if ending == ".html" else page_as_pdf(page.html, page.title)
     with whole_file(target) as temporary:
         temporary.write_bytes(content)
     return target

@@ -165,10 +165,9 @@ class RegisteredPair(ABC):
             _write_json(self.metrics, place / "metrics.json")
             _write_json(self.settings.model_dump(mode="json"), place / "settings.json")
             self._write_more(place)
-            if report:
-                self.write_report(place / "report.html")
-            if pdf:
-                self.write_report(place / "report.pdf")
+            reports = {"report.html": report, "report.pdf": pdf}
+            if any(reports.values()):
+                self.write_report(*(place / name for name, wanted in reports.items() if wanted))
             if displacement:
                 write_displacement(self.transform, self.fixed.grid, place / "displacement.nii.gz")
             if jacobian:
@@ -179,13 +178,13 @@ class RegisteredPair(ABC):
     def _write_more(self, folder: Path) -> None:  # noqa: B027 - most results have no more
         """Write what only this kind of result has."""
 
-    def write_report(self, path: Path) -> None:
-        """Write the report that people read, one self-contained file.
+    def write_report(self, *paths: Path) -> None:
+        """Write the report that people read, one self-contained file for each path.
 
         Parameters
         ----------
-        path : Path
-            Ends in ``.html`` or ``.pdf``.
+        paths : Path
+            End in ``.html`` or ``.pdf``.
 
         Raises
         ------
@@ -194,12 +193,11 @@ class RegisteredPair(ABC):
         MissingExtraError
             The extra "report" is not installed.
         """
-        from napari_shapereg.quality.report import ReportedMap, write_report
+        from napari_shapereg.quality.report import ReportedMap, report_page, write_page
 
         metrics = self.metrics
         facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}
-        write_report(
-            path,
+        page = report_page(
             title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",
             fixed=self.fixed,
             moving=self.moving,
@@ -211,6 +209,8 @@ class RegisteredPair(ABC):
             warnings=metrics["concerns"],
             mapping=ReportedMap(self.transform, self.affine.matrix, self._local_displacement),
         )
+        for path in paths:
+            write_page(page, path)
 
     def _local_displacement(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return u(y) of y ↦ A⁻¹(y + u(y)) at (N, 3) fixed points, LPS mm."""

@@ -14,7 +14,7 @@ import pytest
 from matplotlib import image
 
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
-from napari_shapereg.quality.report import ReportedMap, write_report
+from napari_shapereg.quality.report import ReportedMap, report_page, write_page
 from napari_shapereg.quality.report_blocks import Line, Picture, Table, blocks_of
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume
@@ -40,8 +40,7 @@ def report(tmp_path_factory):
         regularity=regularity(affine, grid),
         inverse_consistency=inverse_consistency(affine, affine.GetInverse(), fixed),
     )
-    return write_report(
-        tmp_path_factory.mktemp("browser") / "report.html",
+    page = report_page(
         title="A knee <b>& another</b>",
         fixed=fixed,
         moving=moving,
@@ -53,6 +52,7 @@ def report(tmp_path_factory):
         warnings=["Label 2 grew by 31 % in volume."],
         mapping=ReportedMap(affine, np.eye(3), np.ones_like),
     )
+    return write_page(page, tmp_path_factory.mktemp("browser") / "report.html")
 
 
 def browse(report, *words):

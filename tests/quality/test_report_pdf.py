@@ -12,7 +12,7 @@ import pytest
 
 from napari_shapereg.errors import MissingExtraError
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
-from napari_shapereg.quality.report import ReportedMap, write_report
+from napari_shapereg.quality.report import ReportedMap, report_page, write_page
 from napari_shapereg.quality.report_blocks import Picture, blocks_of
 from napari_shapereg.quality.report_pdf import page_as_pdf
 from napari_shapereg.transforms import affine_transform
@@ -55,7 +55,8 @@ def content():
 def written(content, tmp_path_factory):
     """The report as HTML and as PDF."""
     folder = tmp_path_factory.mktemp("report")
-    return [write_report(folder / name, **content) for name in ("report.html", "report.pdf")]
+    page = report_page(**content)
+    return [write_page(page, folder / name) for name in ("report.html", "report.pdf")]
 
 
 def words(text):
@@ -111,7 +112,7 @@ def test_nothing_reaches_over_the_edge_of_a_page(written):
 
 def test_the_same_report_has_the_same_bytes_and_starts_nothing(written, tmp_path, content):
     first = written[1].read_bytes()
-    assert first == write_report(tmp_path / "again.pdf", **content).read_bytes()
+    assert first == write_page(report_page(**content), tmp_path / "again.pdf").read_bytes()
     for action in (b"/JavaScript", b"/JS", b"/Launch", b"/URI", b"/EmbeddedFile"):
         assert action not in first
     assert pypdf.PdfReader(written[1]).metadata.title == content["title"]
@@ -126,5 +127,5 @@ def test_letters_that_the_font_lacks_do_not_stop_it(tmp_path):
 def test_without_fpdf2_the_extra_is_named(tmp_path, content, monkeypatch):
     monkeypatch.setitem(sys.modules, "fpdf", None)
     with pytest.raises(MissingExtraError, match=r"fpdf2.*napari-shapereg\[report\]"):
-        write_report(tmp_path / "report.pdf", **content)
+        write_page(report_page(**content), tmp_path / "report.pdf")
     assert list(tmp_path.iterdir()) == []
