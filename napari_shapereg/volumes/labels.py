@@ -92,6 +92,11 @@ class LabelVolume:
         """The labels present, ascending, without the background 0."""
         return tuple(int(value) for value in _present(self.data) if value != 0)
 
+    @cached_property
+    def _boxes(self) -> dict[int | None, tuple[slice, slice, slice]]:
+        """The boxes that somebody asked for already."""
+        return {}
+
     def mask(self, label: int) -> NDArray[np.bool_]:
         """Return the (z, y, x) boolean array of the voxels of one label.
 
@@ -115,10 +120,9 @@ class LabelVolume:
             self._require(label)
         if not self.labels:
             raise InputError(self._say("the volume has no foreground: every voxel is 0"))
-        rows = _extent([_any(plane, label) for plane in self.data])
-        inside = self.data[rows]
-        mask = inside != 0 if label is None else inside == label
-        return (rows, _extent(mask.any(axis=(0, 2))), _extent(mask.any(axis=(0, 1))))
+        if label not in self._boxes:
+            self._boxes[label] = _box(self.data, label)
+        return self._boxes[label]
 
     def to_image(self) -> sitk.Image:
         """Return a SimpleITK image (a copy) with the geometry, and names and colours as Slicer's metadata."""
@@ -232,6 +236,13 @@ def _present(data: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     hit = np.zeros(largest + 1, dtype=bool)
     hit[data] = True
     return np.flatnonzero(hit)
+
+
+def _box(data: NDArray[np.integer[Any]], label: int | None) -> tuple[slice, slice, slice]:
+    rows = _extent([_any(plane, label) for plane in data])
+    inside = data[rows]
+    mask = inside != 0 if label is None else inside == label
+    return (rows, _extent(mask.any(axis=(0, 2))), _extent(mask.any(axis=(0, 1))))
 
 
 def _any(plane: NDArray[np.integer[Any]], label: int | None) -> bool:

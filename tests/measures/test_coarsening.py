@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from napari_shapereg.errors import InputError
-from napari_shapereg.measures import Measure, coarsen, measure_from_labels
+from napari_shapereg.measures import Measure, coarsen, coarsening, measure_from_labels
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -59,6 +59,17 @@ def test_a_large_cell_leaves_one_point_and_a_small_one_all(dimension):
     every = coarsen(measure, 1e-9)
     assert len(every) == 40
     np.testing.assert_allclose(sorted(every.weights.tolist()), sorted(measure.weights.tolist()))
+
+
+def test_cells_are_counted_in_a_table_or_sorted_to_the_same_bytes(monkeypatch):
+    measure = cloud(3, 5000)
+    cells = (3.0, 7.0, 50.0)
+    tabled = [coarsen(measure, cell) for cell in cells]
+    monkeypatch.setattr(coarsening, "_tabled", lambda places, lengths: coarsening._sorted(places))
+    for one, cell in zip(tabled, cells, strict=True):
+        other = coarsen(measure, cell)
+        assert torch.equal(one.points, other.points)
+        assert torch.equal(one.weights, other.weights)
 
 
 def test_points_stay_in_their_cells():
