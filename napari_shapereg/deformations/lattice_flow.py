@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_shapereg.deformations.fields import dirichlet, sample_points, spatial_gradient, warp
+from napari_shapereg.deformations.fields import dirichlet, sample_points, warp
+from napari_shapereg.deformations.lattice_inversion import solve
 
 if TYPE_CHECKING:
     from napari_shapereg.deformations.lattice import Lattice
-
-INVERSION_STEPS = 30
-INVERSION_TOLERANCE = 1e-3
-"""Of the pitch: far below what linear interpolation between nodes resolves."""
 
 
 @dataclass(frozen=True)
@@ -74,57 +71,3 @@ class LatticeFlow:
         ends = torch.tensor(self.lattice.grid.size, dtype=frame.dtype, device=frame.device) - 1
         inside = ((frame >= 0) & (frame <= ends * self.lattice.pitch)).all(dim=1, keepdim=True)
         return torch.where(inside, moved, points)
-
-
-def solve(displacement: Tensor, targets: Tensor, pitch: float) -> Tensor:
-    """Find the points p with p + u(p) = x by Newton's method, on the points that are not there yet.
-
-    The Jacobian is interpolated from central differences, so that the steps stay good across the kinks
-    between cells. A step that does not bring its point closer is halved.
-
-    Parameters
-    ----------
-    displacement : (3, z, y, x) Tensor
-        u, frame mm.
-    targets : (N, 3) Tensor
-        x, frame mm.
-    pitch : float
-        Distance between nodes, mm.
-
-    Returns
-    -------
-    (N, 3) Tensor
-        p, to 1e-3 of the pitch, frame mm.
-    """
-    slopes = spatial_gradient(displacement, pitch).flatten(0, 1)
-    points = targets - sample_points(displacement, targets, pitch)
-    residual = points + sample_points(displacement, points, pitch) - targets
-    active = torch.arange(len(targets), device=targets.device)
-    damping = torch.ones(len(targets), 1, dtype=targets.dtype, device=targets.device)
-    for _ in range(INVERSION_STEPS):
-        active = active[residual[active].abs().amax(dim=1) > INVERSION_TOLERANCE * pitch]
-        if len(active) == 0:
-            break
-        here, off = points[active], residual[active]
-        step = _newton_step(sample_points(slopes, here, pitch), off) * damping[active]
-        there = here - step
-        left = there + sample_points(displacement, there, pitch) - targets[active]
-        better = left.square().sum(1) < off.square().sum(1)
-        points[active[better]], residual[active[better]] = there[better], left[better]
-        damping[active] = torch.where(better[:, None], torch.ones_like(off[:, :1]), damping[active] / 2)
-    return points
-
-
-def _newton_step(slopes: Tensor, residual: Tensor) -> Tensor:
-    """Solve (I + Du) s = r for (N, 9) slopes and (N, 3) residuals by Cramer's rule."""
-    identity = torch.eye(3, dtype=slopes.dtype, device=slopes.device)
-    first, second, third = (slopes.reshape(-1, 3, 3) + identity).unbind(dim=2)
-    across = torch.linalg.cross(second, third)
-    determinant = (first * across).sum(1, keepdim=True)
-    safe = torch.where(determinant.abs() > 1e-3, determinant, torch.ones_like(determinant))
-    parts = [
-        (residual * across).sum(1),
-        (residual * torch.linalg.cross(third, first)).sum(1),
-        (residual * torch.linalg.cross(first, second)).sum(1),
-    ]
-    return torch.where(determinant.abs() > 1e-3, torch.stack(parts, dim=1) / safe, residual)

@@ -15,6 +15,7 @@ import torch
 
 from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_threads import for_rows
+from napari_shapereg.reductions.numba_vectors import cross, dot
 from napari_shapereg.reductions.threads import loop_threads
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_shapereg.reductions.numba_compile import Array
+    from napari_shapereg.reductions.numba_compile import Array, Vector
 
     Range = tuple[int, int]
-    Vector = tuple[np.floating, np.floating, np.floating]
 
 NODES_AS_PAIRS = 32
 """A node costs about as much as this many of the pairs by which `for_rows` counts work."""
@@ -198,10 +198,10 @@ def _least_determinant(shift: Array, inverse: np.floating, out: Array, slabs: tu
                 below = _column(shift, inverse, before_z, y, x, 1, 0, 0)
                 above = _column(shift, inverse, after_z, y, x, 1, 0, 0)
                 out[z, y, x] = min(
-                    _lesser_volume(left, right, _cross(front, below)),
-                    _lesser_volume(left, right, _cross(front, above)),
-                    _lesser_volume(left, right, _cross(back, below)),
-                    _lesser_volume(left, right, _cross(back, above)),
+                    _lesser_volume(left, right, cross(front, below)),
+                    _lesser_volume(left, right, cross(front, above)),
+                    _lesser_volume(left, right, cross(back, below)),
+                    _lesser_volume(left, right, cross(back, above)),
                 )
 
 
@@ -217,16 +217,9 @@ def _column(shift: Array, inverse: np.floating, z: int, y: int, x: int, dz: int,
 
 
 @merged
-def _cross(a: Vector, b: Vector) -> Vector:
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
-
-
-@merged
 def _lesser_volume(left: Vector, right: Vector, area: Vector) -> np.floating:
-    return min(
-        left[0] * area[0] + left[1] * area[1] + left[2] * area[2],
-        right[0] * area[0] + right[1] * area[1] + right[2] * area[2],
-    )
+    least: np.floating = min(dot(left, area), dot(right, area))
+    return least
 
 
 @compiled

@@ -45,6 +45,16 @@ def plus_square(start: Number, a: Vector) -> Number:
     raise NotImplementedError
 
 
+def dot(a: Vector, b: Vector) -> Number:
+    """Return a · b, in three dimensions."""
+    raise NotImplementedError
+
+
+def cross(a: Vector, b: Vector) -> Vector:
+    """Return a × b, in three dimensions."""
+    raise NotImplementedError
+
+
 def add_to_row(rows: Array, i: int, a: Vector) -> None:
     """Add a to row i of an array (N, D)."""
     raise NotImplementedError
@@ -126,6 +136,20 @@ def _plus_square(start: Number, a: Vector) -> Code:  # noqa: ARG001
         return lambda start, a: start + a[0] * a[0] + a[1] * a[1] + a[2] * a[2]
     return lambda start, a: (
         start + a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + a[3] * a[3] + a[4] * a[4] + a[5] * a[5]
+    )
+
+
+@code_of(dot)
+def _dot(a: Vector, b: Vector) -> Code:  # noqa: ARG001
+    return lambda a, b: a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@code_of(cross)
+def _cross(a: Vector, b: Vector) -> Code:  # noqa: ARG001
+    return lambda a, b: (
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
     )
 
 

@@ -19,7 +19,7 @@ from napari_shapereg.registration.common_view import cropped_fractions, cropped_
 from napari_shapereg.registration.initial import initial_map
 from napari_shapereg.registration.landmark_level import PAIRS
 from napari_shapereg.registration.landmarks import checked_landmarks, with_pairs
-from napari_shapereg.registration.level import descend
+from napari_shapereg.registration.level import carry, descend
 from napari_shapereg.registration.linear_stage import KINDS, MAX_STEPS, linear_steps, refining_steps
 from napari_shapereg.registration.momentum_plan import annealed_fidelities, laid, momenta_for
 from napari_shapereg.registration.momentum_stage import momentum_steps, scaled_objective
@@ -356,21 +356,20 @@ class Registration:
     def _descend(
         self, planned: PlannedLevel, points: dict[int, Tensor], done: float, share: float
     ) -> Iterator[RegistrationState]:
-        """Descend one level from where the run stands; `points` follow the flow, in place."""
+        """Descend one level from where the run stands; `points` lie where the linear map left them."""
         settings, flow = self.settings, planned.level.flow
         displacement = flow.identity(next(iter(points.values())))
         if self._field:
             displacement = refine(self._field[1], flow.lattice)
-        here = planned.level.position(displacement, dict(points))
+        here = planned.level.position(displacement, carry(points, displacement, flow.lattice.pitch))
         self._status = Status.CONVERGED
-        for steps, there in enumerate(descend(planned.level, here, settings), 1):
+        for steps, there in enumerate(descend(planned.level, here, points, settings), 1):
             if not math.isfinite(there.cost):
                 self._status = Status.DIVERGED
                 return
             if steps == settings.max_steps and there.cost < here.cost * (1 - settings.tolerance):
                 self._status = Status.MAX_STEPS
             self._field = (flow.lattice, there.displacement)
-            points.update(there.points)
             yield RegistrationState(
                 stage=planned.stage,
                 level=planned.number,

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
-from napari_shapereg.deformations.fields import (
-    least_determinant,
-    lipschitz_bound,
-    sample_points,
-)
+from napari_shapereg.deformations.fields import least_determinant, lipschitz_bound
+from napari_shapereg.deformations.lattice_inversion import solve
 from napari_shapereg.deformations.smoothing import smooth
 from napari_shapereg.registration.cancellation import checkpoint
 
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 SHORTEST_STEP = 1e-3
 """Of the first step of a level: below it, the direction is taken to be no descent."""
 STEP_GROWTH = 1.5
-INVERSE_STEPS = 20
 BRAKE = 2.0
 """Standard deviation, in nodes, of the fading of the flow around a squeezed node."""
 
@@ -78,6 +74,7 @@ class Level(Protocol[PositionT]):
 def descend(
     level: Level[PositionT],
     start: PositionT,
+    sources: Points,
     settings: RegistrationSettings,
 ) -> Iterator[PositionT]:
     """Lower the cost of a level by gradient descent with backtracking.
@@ -94,6 +91,8 @@ def descend(
         The cost and its direction.
     start : Position
         Where to begin.
+    sources : mapping of int to (N, 3) Tensor
+        The coarse moving points of each label before the flow, frame mm.
     settings : RegistrationSettings
         `max_steps`, `tolerance`, `max_strain` and `min_jacobian`.
 
@@ -111,7 +110,7 @@ def descend(
         direction = level.direction(here) * brake
         length = min(length, settings.max_strain / max(lipschitz_bound(direction, pitch), 1e-12))
         shortest = SHORTEST_STEP * length
-        there = take(level, here, length * direction)
+        there = take(level, here, length * direction, sources)
         while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
             length /= 2
             if length <= shortest:  # both are 0 where the direction overflows
@@ -119,7 +118,7 @@ def descend(
             if there.cost < here.cost:
                 brake = brake * _around(squeezed)
                 direction = direction * brake
-            there = take(level, here, length * direction)
+            there = take(level, here, length * direction, sources)
         yield there
         if not math.isfinite(there.cost) or there.cost > here.cost * (1 - settings.tolerance):
             return
@@ -143,17 +142,13 @@ def _single_node(like: Tensor) -> Tensor:
     return node
 
 
-def take(level: Level[PositionT], here: PositionT, step: Tensor) -> PositionT:
-    """Return the position after one step: φ⁻¹ ∘ (id + w), and the points moved by (id + w)⁻¹."""
+def take(level: Level[PositionT], here: PositionT, step: Tensor, sources: Points) -> PositionT:
+    """Return the position after one step: φ⁻¹ ∘ (id + w)."""
     checkpoint()
-    pitch = level.flow.lattice.pitch
-    points = {label: undo(step, cloud, pitch) for label, cloud in here.points.items()}
-    return level.position(level.flow.compose(here.displacement, step), points)
+    displacement = level.flow.compose(here.displacement, step)
+    return level.position(displacement, carry(sources, displacement, level.flow.lattice.pitch))
 
 
-def undo(step: Tensor, points: Tensor, pitch: float) -> Tensor:
-    """Return (id + w)⁻¹ of (N, 3) frame points, for a step w of Lipschitz constant well below 1."""
-    moved = points
-    for _ in range(INVERSE_STEPS):
-        moved = points - sample_points(step, moved, pitch)
-    return moved
+def carry(points: Points, displacement: Tensor, pitch: float) -> Points:
+    """Return where φ takes (N, 3) frame points, which φ⁻¹ = id + u takes back."""
+    return {label: solve(displacement, cloud, pitch) for label, cloud in points.items()}
