@@ -5,9 +5,10 @@
 PYTHON is the interpreter of an environment with antspyx 0.6.3, picsl-greedy and itk-elastix, which need other
 versions of NumPy and ITK than this project; `make bench-registration` makes it. ANTs and Greedy start from
 the affine map of `shapereg register --model affine`: left to themselves they do not find these knees. elastix
-starts from moments. Every method runs in a process of its own on the same cores, measured from its start
-until its files are written, and is judged by evaluate_registration.py. Prints a table of accuracy,
-regularity, time and memory, and writes `peers.json` into FOLDER.
+starts from moments. These get the volumes cropped to their labels with 15 mm around them, this project the
+whole ones. Every method runs in a process of its own on the same cores, measured from its start until its
+files are written, and is judged by evaluate_registration.py. Prints a table of accuracy, regularity, time and
+memory, and writes `peers.json` into FOLDER.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 SHAPEREG = Path(sys.executable).parent / "shapereg"
 OURS = ("fast", "balanced", "accurate")
 PEERS = ("ants_syn", "ants_synquick", "greedy", "elastix")
+MARGIN = 15.0
 COLUMNS = (
     *("method", "pair", "Dice", "ASSD mm", "HD95 mm", "HD mm"),
     *("det J", "log det J, s.d.", "folded", "s", "MB"),
@@ -79,7 +81,8 @@ def _measure(method, moving, fixed, folder, options):
         command = [SHAPEREG, "register", moving, fixed, "-o", folder / "out", "--preset", method, "--quiet"]
     else:
         _write_start(moving, fixed, folder)
-        command = [options.peers, HERE / "one_peer.py", method, moving, fixed, folder]
+        images = _cropped(moving, folder / "moving.nii.gz"), _cropped(fixed, folder / "fixed.nii.gz")
+        command = [options.peers, HERE / "one_peer.py", method, *images, folder]
     seconds, megabytes = _timed(command)
     if method in OURS:
         total = folder / "out" / "fixed_to_moving.h5"
@@ -120,6 +123,23 @@ def _write_start(moving, fixed, folder):
     )
     sitk.WriteTransform(affine, str(folder / "start.mat"))
     write_matrix(affine, folder / "start_greedy.mat")
+
+
+def _cropped(volume, path):
+    """Write the part of a volume that holds its labels, with a margin for the flow, and return its file."""
+    image = sitk.ReadImage(str(volume))
+    shape = sitk.LabelShapeStatisticsImageFilter()
+    shape.Execute(image != 0)
+    box = shape.GetBoundingBox(1)
+    margins = [round(MARGIN / spacing) for spacing in image.GetSpacing()]
+    low = [max(first - margin, 0) for first, margin in zip(box[:3], margins, strict=True)]
+    high = [
+        min(first + length + margin, size)
+        for first, length, margin, size in zip(box[:3], box[3:], margins, image.GetSize(), strict=True)
+    ]
+    size = [end - begin for begin, end in zip(low, high, strict=True)]
+    sitk.WriteImage(sitk.RegionOfInterest(image, size, low), str(path))
+    return path
 
 
 def _timed(command):
