@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 from textwrap import dedent
+from threading import current_thread, main_thread
 
 import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_shapereg.plugin import docks
+from napari_shapereg.plugin.inspection_dock import InspectionDock
+from napari_shapereg.plugin.registration_dock import RegistrationDock
 from napari_shapereg.plugin.transform_preview import transform_layer
 from napari_shapereg.transforms import displacement_transform
 from napari_shapereg.volumes import ImageGrid
@@ -40,6 +44,18 @@ def test_a_file_that_cannot_be_read_is_a_notification_with_the_remedy(window, tm
 
     assert "half.nii.gz" in notices[0].message
     assert not hasattr(notices[0], "exception")
+
+
+def test_docks_open_while_another_thread_imports_what_they_rest_on(window, monkeypatch):
+    importers = []
+    monkeypatch.setattr(docks, "import_module", lambda name: importers.append((name, current_thread())))
+
+    opened = [window.window.add_plugin_dock_widget(PLUGIN, name)[1] for name in DOCKS[:2]]
+
+    assert [type(dock) for dock in opened] == [RegistrationDock, InspectionDock]
+    assert {name for name, _ in importers} == {"napari_shapereg.registration"}
+    assert main_thread() not in [thread for _, thread in importers]
+    opened[0].close_down()
 
 
 def test_the_dock_that_applies_transforms_opens_beside_the_layers(window):
