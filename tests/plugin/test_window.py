@@ -9,6 +9,7 @@ from threading import current_thread, main_thread
 import numpy as np
 import pytest
 from napari.layers import Layer
+from napari.qt.threading import WorkerBase
 
 from napari_shapereg.plugin import docks
 from napari_shapereg.plugin.inspection_dock import InspectionDock
@@ -18,6 +19,8 @@ from napari_shapereg.transforms import displacement_transform
 from napari_shapereg.volumes import ImageGrid
 
 PLUGIN = "napari-shapereg"
+PATIENCE = 60_000
+"""Milliseconds, for what never takes so long."""
 DOCKS = ("Register labels", "Inspect registration", "Apply a transform")
 
 pytestmark = pytest.mark.window
@@ -56,6 +59,7 @@ def test_docks_open_while_another_thread_imports_what_they_rest_on(window, monke
     assert {name for name, _ in importers} == {"napari_shapereg.registration"}
     assert main_thread() not in [thread for _, thread in importers]
     opened[0].close_down()
+    WorkerBase.await_workers(PATIENCE)
 
 
 def test_the_dock_that_applies_transforms_opens_beside_the_layers(window):
