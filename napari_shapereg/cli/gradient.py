@@ -143,15 +143,20 @@ def _facts(arrows: Sequence[Arrows]) -> dict[str, object]:
                 "longest_arrow": part.lengths.max(),
                 "mean_arrow": part.lengths.mean(),
                 "seconds": part.seconds,
+                "sums": _sums(part),
             }
             for part in arrows
         },
     }
 
 
+def _sums(part: Arrows) -> str:
+    return "; ".join(part.shortcuts) or "exact"
+
+
 def _print(arrows: Sequence[Arrows], title: str) -> None:
     typer.echo(title)
-    columns = ("label", "points moving", "fixed", "value", "longest arrow", "mean arrow", "seconds")
+    columns = ("label", "points moving", "fixed", "value", "longest arrow", "mean arrow", "seconds", "sums")
     rows = [
         (
             str(part.label),
@@ -161,6 +166,7 @@ def _print(arrows: Sequence[Arrows], title: str) -> None:
             f"{part.lengths.max():.4g}",
             f"{part.lengths.mean():.4g}",
             f"{part.seconds:.3f}",
+            _sums(part),
         )
         for part in arrows
     ]

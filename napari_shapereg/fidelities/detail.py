@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from napari_shapereg.fidelities.soft_minimum import SoftMinimum
 from napari_shapereg.measures import Measure, coarsen
+from napari_shapereg.reductions.shortcuts import note_shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,7 @@ def merged(source: Measure, target: Measure, p: int, blurs: Sequence[float]) -> 
     for blur in reversed(blurs):
         coarse = _merge(pair, CELL[p] * blur)
         if len(coarse[0]) * len(coarse[1]) <= FEWER * len(source) * len(target):
+            note_shortcut("transport begun on merged points")
             pair = coarse
             steps.append((blur, pair))
         elif blur != blurs[-1]:

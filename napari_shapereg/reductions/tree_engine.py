@@ -16,6 +16,7 @@ from napari_shapereg.reductions.numba_engine import (
 )
 from napari_shapereg.reductions.numba_layout import Frame, tensor
 from napari_shapereg.reductions.selection import ExactSumCostsLess
+from napari_shapereg.reductions.shortcuts import note_shortcut
 from napari_shapereg.reductions.tree_cells import cells_of
 from napari_shapereg.reductions.tree_problem import TreeProblem, sources_of, variation
 from napari_shapereg.reductions.tree_sums import Loop
@@ -144,6 +145,7 @@ class TreeEngine:
             if accepted is None:
                 self._add_exact(weight, elementary, (x, y, b), values, gradient if with_slopes else None)
                 continue
+            note_shortcut(f"kernel sums by a tree, to {self.precision:g}")
             all_leaves = np.arange(2**targets.depth)
             part, slopes = problem.sums(accepted, all_leaves, with_slopes=with_slopes)
             values[targets.order] += weight * magnitude * units.value_factor * part

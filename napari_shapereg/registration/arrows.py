@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from napari_shapereg.fidelities import descent_field
 from napari_shapereg.measures import Measure, measure_from_labels
+from napari_shapereg.reductions.shortcuts import noted_shortcuts
 from napari_shapereg.registration.plan import chosen_fidelity
 from napari_shapereg.registration.shapes import pooled, radius
 from napari_shapereg.volumes.memory import require_memory
@@ -69,6 +70,8 @@ class Arrows:
         d(α, β).
     seconds : float
         For value and arrows.
+    shortcuts : tuple of str
+        What was computed to a precision, see `noted_shortcuts`; empty where all sums are exact.
     """
 
     label: int
@@ -78,6 +81,7 @@ class Arrows:
     fixed_points: int
     value: float
     seconds: float
+    shortcuts: tuple[str, ...]
 
     @property
     def lengths(self) -> NDArray[np.float64]:
@@ -109,12 +113,13 @@ def compute(loss: Fidelity, sources: dict[int, Measure], targets: dict[int, Meas
         target = targets[label]
         _value_and_field(loss, _first_points(source), _first_points(target))
         began = time.perf_counter()
-        value, field = _value_and_field(loss, source, target)
+        with noted_shortcuts() as shortcuts:
+            value, field = _value_and_field(loss, source, target)
         seconds = time.perf_counter() - began
         points, vectors, weights = (
             tensor.double().cpu().numpy() for tensor in (source.points, field, source.weights)
         )
-        yield Arrows(label, points, vectors, weights, len(target), value, seconds)
+        yield Arrows(label, points, vectors, weights, len(target), value, seconds, tuple(sorted(shortcuts)))
 
 
 def _value_and_field(loss: Fidelity, source: Measure, target: Measure) -> tuple[float, torch.Tensor]:

@@ -65,6 +65,7 @@ def test_value_and_arrows_are_those_of_the_definition(shapereg, boxes, tmp_path,
         found = printed["labels"][str(label)]
         assert found["value"] == pytest.approx(value, rel=TOLERANCE)
         assert (found["points_moving"], found["points_fixed"]) == (len(x), len(y))
+        assert found["sums"] == "exact"
         assert found["longest_arrow"] == pytest.approx(np.linalg.norm(arrows, axis=1).max(), rel=1e-4)
         start, values = start + len(x), [*values, value]
     assert printed["value"] == pytest.approx(sum(values), rel=TOLERANCE)
