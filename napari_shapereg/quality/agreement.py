@@ -86,8 +86,7 @@ def label_agreement(
     """
     _require_one_grid(fixed.grid, warped.grid)
     wanted = sorted(set(fixed.labels if labels is None else labels))
-    start, (ours, theirs) = _crop(fixed.data, warped.data)
-    return {label: _compare(ours == label, theirs == label, fixed.grid, start) for label in wanted}
+    return {label: _compare(fixed, warped, label) for label in wanted}
 
 
 def _require_one_grid(fixed: ImageGrid, warped: ImageGrid) -> None:
@@ -99,22 +98,22 @@ def _require_one_grid(fixed: ImageGrid, warped: ImageGrid) -> None:
         )
 
 
-def _crop(*arrays: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[NDArray[np.integer]]]:
-    """Cut arrays to the common box of what is not 0, and one voxel more where there is one."""
-    occupied = arrays[0] != 0
-    for array in arrays[1:]:
-        occupied |= array != 0
-    box = []
-    for axis in range(3):
-        places = np.flatnonzero(occupied.any(axis=tuple({0, 1, 2} - {axis})))
-        first, last = (places[0], places[-1]) if places.size else (0, 0)
-        box.append(slice(max(0, int(first) - 1), int(last) + 2))
-    return np.array([part.start for part in box]), [array[tuple(box)] for array in arrays]
+def _common_box(label: int, *volumes: LabelVolume) -> tuple[slice, slice, slice]:
+    """Return the smallest (z, y, x) box that holds a label in all volumes; an empty one where none has it."""
+    boxes = [volume.bounding_box(label) for volume in volumes if label in volume.labels]
+    if not boxes:
+        return (slice(0, 0),) * 3
+    z, y, x = (
+        slice(min(part.start for part in parts), max(part.stop for part in parts))
+        for parts in zip(*boxes, strict=True)
+    )
+    return (z, y, x)
 
 
-def _compare(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], grid: ImageGrid, start: NDArray[np.int64]
-) -> LabelAgreement:
+def _compare(fixed: LabelVolume, warped: LabelVolume, label: int) -> LabelAgreement:
+    grid, box = fixed.grid, _common_box(label, fixed, warped)
+    start = [part.start for part in box]
+    ours, theirs = (volume.data[box] == label for volume in (fixed, warped))
     counts = int(np.count_nonzero(ours)), int(np.count_nonzero(theirs))
     dice = 2 * int(np.count_nonzero(ours & theirs)) / max(1, sum(counts))
     ratio = counts[1] / counts[0] if counts[0] else None
