@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from napari.layers import Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
 
 from napari_shapereg.plugin.comparison import Checkerboard, Composite, Pattern, blend, wipe_at
+from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.inspected import Inspected, Side
+from napari_shapereg.plugin.label_table import label_table
 from napari_shapereg.plugin.layer_affine import known
 from napari_shapereg.plugin.layers import labels_layer
-from napari_shapereg.plugin.overlays import keeping_active
+from napari_shapereg.plugin.overlays import keeping_active, set_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,10 +140,11 @@ class Comparing:
         elif self.mode:
             visible = {}
         for side, layer in self.layers.items():
-            layer.opacity = opacity[side]
-            layer.visible = visible.get(side, False)
+            if layer.opacity != opacity[side]:
+                layer.opacity = opacity[side]
+            set_visible(layer, seen=visible.get(side, False))
         if self.composite:
-            self.composite.visible = self.mode in ("wipe", "checkerboard")
+            set_visible(self.composite, seen=self.mode in ("wipe", "checkerboard"))
 
     def close(self) -> None:
         """Leave every layer as it was found, and stop listening; what was added to compare with goes."""
@@ -157,8 +159,7 @@ class Comparing:
             self.layers[side] for side in (Side.BEFORE, Side.AFFINE) if side in self._added & {*self.layers}
         ]
         with keeping_active(self._viewer):
-            for layer in [*made, *([self.composite] if self.composite else [])]:
-                self._viewer.layers.remove(layer)
+            remove_layers(self._viewer, [*made, *([self.composite] if self.composite else [])])
         self._layers.clear()
         self._looks.clear()
 
@@ -212,9 +213,8 @@ class Comparing:
         first, second = (self._inspected.volume(side) for side in self.sides)
         data = Composite(first.data, second.data, self._pattern_now())
         after = self._layer(Side.AFTER).colormap
-        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent", data.mark: _SEAM}
-        colors.update({label: after.map(label) for label in {*first.labels, *second.labels}})
-        colormap = DirectLabelColormap(color_dict=colors)
+        colors = {label: after.map(label) for label in {*first.labels, *second.labels}}
+        colormap = label_table({**colors, data.mark: _SEAM}, data.dtype)
         composite = self.composite
         if composite is not None:
             composite.data, composite.colormap = data, colormap
@@ -253,4 +253,8 @@ def results_in(layers: Iterable[Layer]) -> dict[str, RegisteredPair]:
 
 def _shows(layer: Labels, volume: LabelVolume) -> bool:
     """Tell whether a layer's data are those of a volume; a registration may have taken a copy of them."""
-    return isinstance(layer.data, np.ndarray) and np.array_equal(layer.data, volume.data)
+    data = layer.data
+    if not isinstance(data, np.ndarray) or data.shape != volume.data.shape:
+        return False
+    # Plane by plane: the first that differs answers, and no array of truths as large as the volume is made.
+    return all(map(np.array_equal, data, volume.data))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_shapereg.measures import Measure
-    from napari_shapereg.plugin.contours import Mesh
+    from napari_shapereg.plugin.meshes import Mesh
 
 MOST_LINES = 1000
 """How many lines are drawn by default."""

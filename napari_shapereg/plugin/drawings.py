@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
+from napari.utils.colormaps import Colormap, ensure_colormap
 
-from napari_shapereg.plugin.contours import Outlines, merged
+from napari_shapereg.plugin.contours import Outlines
 from napari_shapereg.plugin.correspondences import landings, transported
 from napari_shapereg.plugin.deformed_grid import LinesOnSlices, lines_in_space
 from napari_shapereg.plugin.inspected import Side
+from napari_shapereg.plugin.label_table import label_table
 from napari_shapereg.plugin.layer_affine import DRAWING
 from napari_shapereg.plugin.layers import (
     image_layer,
@@ -18,6 +19,7 @@ from napari_shapereg.plugin.layers import (
     surface_layer,
     vectors_layer,
 )
+from napari_shapereg.plugin.meshes import merged
 from napari_shapereg.plugin.overlays import Drawing
 
 if TYPE_CHECKING:
@@ -55,12 +57,11 @@ def colormap_of(quantity: Quantity) -> Colormap:
 def outline(inspected: Inspected, side: Side, labels: Sequence[int]) -> list[Drawing]:
     """Outline labels of a side on every slice."""
     volume = inspected.volume(side)
-    colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
-    colors.update({label: np.array([*side.color, 1.0]) for label in labels})
+    colors = {label: np.array([*side.color, 1.0]) for label in labels}
     keywords = {
         "name": f"{side.value} contour",
         **inspected.frame.placement(volume.grid),
-        "colormap": DirectLabelColormap(color_dict=colors),
+        "colormap": label_table(colors, volume.data.dtype),
         "opacity": 1.0,
     }
     return [Drawing((Outlines(volume.data), keywords, "labels"), ("colormap",), _locked)]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_shapereg.plugin.agreement import label_points, measure_agreement
-from napari_shapereg.plugin.contours import carried, meshes_of
 from napari_shapereg.plugin.display_frame import frame_of
 from napari_shapereg.plugin.maps import FittedMap, common_box, map_grid
+from napari_shapereg.plugin.meshes import carried, meshes_of
 from napari_shapereg.transforms import affine_transform, resample_labels
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_shapereg.plugin.agreement import Agreement
-    from napari_shapereg.plugin.contours import Mesh
     from napari_shapereg.plugin.display_frame import DisplayFrame
     from napari_shapereg.plugin.maps import Quantity
+    from napari_shapereg.plugin.meshes import Mesh
     from napari_shapereg.registration import RegisteredPair
     from napari_shapereg.volumes import ImageGrid, LabelVolume
 

@@ -196,8 +196,8 @@ class Inspection:
         inspected = self._needed()
         self._start(
             "Resampling the labels",
-            lambda: [inspected.volume(side) for side in (Side.FIXED, Side.AFTER, first, second)],
-            lambda _volumes: self._compare(mode, first, second),
+            lambda: [inspected.box, *map(inspected.volume, (Side.FIXED, Side.AFTER, first, second))],
+            lambda _needed: self._compare(mode, first, second),
         )
 
     # ------------------------------------------------------------------------------------------------- export

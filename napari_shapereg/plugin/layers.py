@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
-from napari.utils.colormaps import DirectLabelColormap, label_colormap
+from napari.utils.colormaps import label_colormap
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.plugin.display_frame import DisplayFrame, flat, frame_of
+from napari_shapereg.plugin.label_table import label_table
 from napari_shapereg.plugin.layer_affine import METADATA
 from napari_shapereg.plugin.layer_points import arrows_of, points_of
 from napari_shapereg.plugin.layer_reading import adopt, frame_of_layer, grid_of, volume_of
@@ -24,9 +25,8 @@ from napari_shapereg.volumes import ImageGrid, LabelVolume
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import ArrayLike, NDArray
-
-    Color = tuple[float, float, float]
+    from napari.utils.colormaps import DirectLabelColormap
+    from numpy.typing import ArrayLike
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments of the layer, and its type."""
@@ -87,7 +87,7 @@ def labels_layer(
     source = volume.source
     # Names stay out of the layer's features, where napari would show them under the mouse: napari 0.9.2 fails
     # on labels that have features when a layer is added to a 3-D view before the mouse has moved in it.
-    extra = {"colormap": _colormap(volume.labels, volume.colors)} if volume.colors else {}
+    extra = {"colormap": _colormap(volume)} if volume.colors else {}
     about = {"grid": volume.grid, "frame": here, "names": dict(volume.names), "source": source}
     if "result" in kwargs:
         about["result"] = kwargs.pop("result")
@@ -240,9 +240,8 @@ def _with_metadata(kwargs: Mapping[str, Any], about: Mapping[str, Any]) -> dict[
     return {**kwargs, "metadata": metadata}
 
 
-def _colormap(labels: tuple[int, ...], colors: Mapping[int, Color]) -> DirectLabelColormap:
+def _colormap(volume: LabelVolume) -> DirectLabelColormap:
     others = label_colormap()
-    colormap: dict[int | None, NDArray[np.floating[Any]] | str] = {None: "transparent", 0: "transparent"}
-    colormap.update({label: others.map(label) for label in labels})
-    colormap.update({label: np.array([*color, 1.0]) for label, color in colors.items()})
-    return DirectLabelColormap(color_dict=colormap)
+    colors = {label: others.map(label) for label in volume.labels}
+    colors.update({label: np.array([*color, 1.0]) for label, color in volume.colors.items()})
+    return label_table(colors, volume.data.dtype)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from napari_shapereg.plugin.contours import finest_doubled
 from napari_shapereg.quality.jacobians import jacobian_planes
 from napari_shapereg.transforms import affine_transform, transform_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -134,6 +133,12 @@ def map_grid(fixed: LabelVolume, warped: LabelVolume) -> ImageGrid:
     while grid.voxels > MOST_VOXELS:
         grid = grid.binned(finest_doubled(grid.spacing))
     return grid
+
+
+def finest_doubled(lengths: Sequence[float]) -> tuple[int, int, int]:
+    """Return factors (x, y, z): 2 for the axes whose bins are finest, 1 for those that are coarse already."""
+    x, y, z = (2 if length < 1.5 * min(lengths) else 1 for length in lengths)
+    return (x, y, z)
 
 
 def determinants(

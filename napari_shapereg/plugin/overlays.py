@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from napari.layers import Layer
 
+from napari_shapereg.plugin.garbage import remove_layers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -83,7 +85,7 @@ class _Form:
 
     def set_visible(self, *, seen: bool) -> None:
         for place, layer in enumerate(self.layers):
-            layer.visible = seen and place < self.used
+            set_visible(layer, seen=seen and place < self.used)
 
 
 @dataclass
@@ -102,6 +104,12 @@ class _Shown:
 def at_once(_title: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
     """Do some work and what follows it, here and now: the runner of scripts and tests."""
     done(work())
+
+
+def set_visible(layer: Layer, *, seen: bool) -> None:
+    """Show or hide a layer; one that is shown already is not sliced and drawn anew, as napari would."""
+    if layer.visible != seen:
+        layer.visible = seen
 
 
 @contextmanager
@@ -177,9 +185,7 @@ class Overlays:
         self._removing = True
         try:
             with keeping_active(self._viewer):
-                for layer in layers:
-                    if layer in self._viewer.layers:
-                        self._viewer.layers.remove(layer)
+                remove_layers(self._viewer, layers)
         finally:
             self._removing = False
 

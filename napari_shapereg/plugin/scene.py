@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,11 +9,10 @@ import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.colormaps import label_colormap
 
-from napari_shapereg.errors import InputError
-from napari_shapereg.measures import surface_from_labels
 from napari_shapereg.plugin.frames import unmirror
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.layers import surface_layer
+from napari_shapereg.plugin.meshes import label_mesh, merged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_shapereg.plugin.display_frame import DisplayFrame
     from napari_shapereg.plugin.layers import LayerData
+    from napari_shapereg.plugin.meshes import Mesh
     from napari_shapereg.volumes import LabelVolume
 
 MOST_FACES = 120_000
@@ -34,9 +33,6 @@ _LOOK = (0.45, 0.8, -0.4)
 _UP = (0.0, 0.0, 1.0)
 _CLOSE_UP = 60.0
 """How much of the world (mm) the canvas spans at most when a place is looked at."""
-_BOUND = 1 << 22
-"""Largest box of bins that a surface is cut from."""
-_COARSER = 1.25
 _PALE = 0.5
 """How much white is in the colours of a veil: dark ones would not be seen on black."""
 
@@ -74,15 +70,9 @@ def shape_of(volume: LabelVolume, labels: Sequence[int], most_faces: int = MOST_
         Of all labels together, as far as bins do not lose what is thin.
     """
     meshes = [_mesh(volume, label, most_faces // len(labels)) for label in labels]
-    sizes = [len(vertices) for vertices, _ in meshes]
-    starts = np.cumsum([0, *sizes[:-1]])
-    owners = np.repeat(np.array(labels, dtype=np.int64), sizes)
-    return Shape(
-        np.concatenate([vertices for vertices, _ in meshes]),
-        np.concatenate([faces + start for (_, faces), start in zip(meshes, starts, strict=True)]),
-        owners,
-        label_colors(volume, owners),
-    )
+    whole = merged(meshes)
+    owners = np.repeat(np.array(labels, dtype=np.int64), [len(mesh.vertices) for mesh in meshes])
+    return Shape(whole.vertices, whole.faces, owners, label_colors(volume, owners))
 
 
 def label_colors(volume: LabelVolume, labels: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -96,28 +86,9 @@ def label_colors(volume: LabelVolume, labels: NDArray[np.integer]) -> NDArray[np
     return np.array(table, dtype=np.float32).reshape(-1, 4)[which]
 
 
-def _mesh(volume: LabelVolume, label: int, most_faces: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    edge = min(max(volume.grid.spacing), 2 * min(volume.grid.spacing))
-    box = volume.bounding_box(label)
-    voxels = math.prod(span.stop - span.start for span in box)
-    while voxels > _BOUND * math.prod(_bins(volume, edge)):
-        edge *= _COARSER
-    try:
-        mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
-        while len(mesh.faces) > most_faces:
-            # There are about as many triangles as squares of this edge.
-            edge *= max(_COARSER, math.sqrt(len(mesh.faces) / most_faces))
-            mesh = surface_from_labels(volume, label, binning=_bins(volume, edge))
-    except InputError:
-        # Thinner than half of such a bin.
-        mesh = surface_from_labels(volume, label)
-    return mesh.vertices.numpy(), mesh.faces.numpy()
-
-
-def _bins(volume: LabelVolume, edge: float) -> tuple[int, int, int]:
-    """Return the voxels (x, y, z) of a bin whose edges are about so long, mm."""
-    x, y, z = (max(1, round(edge / length)) for length in volume.grid.spacing)
-    return (x, y, z)
+def _mesh(volume: LabelVolume, label: int, most_faces: int) -> Mesh:
+    lengths = volume.grid.spacing
+    return label_mesh(volume, label, most_faces, edge=min(max(lengths), 2 * min(lengths)))
 
 
 def look_at(viewer: ViewerModel, place: NDArray[np.float64]) -> None:

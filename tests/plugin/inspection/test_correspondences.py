@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_shapereg.plugin import correspondences
-from napari_shapereg.plugin.contours import carried, label_mesh
 from napari_shapereg.plugin.correspondences import evenly, landings, transported
+from napari_shapereg.plugin.meshes import carried, label_mesh
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid
 from napari_shapereg.volumes.phantoms import ball_volume

@@ -399,6 +399,31 @@ def test_a_wipe_follows_the_slider_and_the_axes(viewer, inspection, warped, shif
     assert warped.visible
 
 
+def test_a_wipe_looks_through_the_volumes_in_the_worker_alone(viewer, shifted_pair, monkeypatch):
+    later = Later()
+    inspection = Inspection(viewer, later)
+    inspection.choose(shifted_pair)
+    later.catch_up()
+    inspection.compare("wipe")
+    work, done = later.waiting.popleft()
+    volumes = work()
+    monkeypatch.setattr(LabelVolume, "bounding_box", None)
+    done(volumes)
+    assert inspection.comparing.composite.visible
+    inspection.close()
+
+
+def test_what_is_shown_already_is_not_sliced_anew(viewer, inspection, warped):
+    sliced = []
+    for layer in viewer.layers:
+        layer.events.set_data.connect(lambda event: sliced.append(event.source.name))
+    inspection.comparing.arrange()
+    assert not sliced
+    inspection.compare("wipe")
+    inspection.compare(None)
+    assert set(sliced) == {"Fixed", "warped"}
+
+
 def test_a_checkerboard_has_blocks_of_the_size_asked_for(inspection, warped):
     inspection.compare("checkerboard")
     inspection.comparing.resize(6.0)

@@ -13,6 +13,7 @@ from napari_shapereg.plugin.maps import (
     FittedMap,
     common_box,
     determinants,
+    finest_doubled,
     map_grid,
 )
 from napari_shapereg.quality import jacobian_determinants
@@ -160,3 +161,8 @@ def test_a_large_grid_is_cut_to_what_lies_around_the_labels(monkeypatch):
 def test_the_box_of_empty_volumes_is_everything(grid):
     empty = LabelVolume(np.zeros(grid.shape, dtype=np.uint8), grid)
     assert common_box(empty) == tuple(slice(0, length) for length in grid.shape)
+
+
+def test_the_finest_axes_are_doubled_first():
+    assert finest_doubled((0.4, 0.4, 1.1)) == (2, 2, 1)
+    assert finest_doubled((0.8, 0.8, 1.1)) == (2, 2, 2)
