@@ -194,6 +194,12 @@ def stage_of(state: RegistrationState) -> str:
     return name if state.stage == "linear" else f"{name} {state.level + 1}"
 
 
+def clock(seconds: float) -> str:
+    """Return seconds as minutes and seconds."""
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
 def _pooled(clouds: Mapping[int, Tensor]) -> NDArray[np.float64]:
     pooled: NDArray[np.float64] = np.concatenate([cloud.double().cpu().numpy() for cloud in clouds.values()])
     return pooled

@@ -13,7 +13,7 @@ from napari_shapereg.plugin.cost_curve import CostCurve
 from napari_shapereg.plugin.garbage import aside, set_aside, take_back
 from napari_shapereg.plugin.jobs import Job
 from napari_shapereg.plugin.kept_runs import KeptRuns
-from napari_shapereg.plugin.live_view import INTERVAL
+from napari_shapereg.plugin.live_view import INTERVAL, clock
 from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.tasks import finish, prepare, surfaces_of
 
@@ -157,9 +157,11 @@ class RunPanel(QWidget):
         self._job = Job(run.work, lambda _: self._finish(run), self._broken, parent=self, long=True)
 
     def _show_surfaces(self, prepared: Prepared, surfaces: tuple[Shape, Shape]) -> None:
-        moving, fixed = surfaces
-        self._controller.show_goal(prepared.pair, fixed)
-        prepared.run.carry(moving)
+        # On a busy machine they may come when the run has ended, and another one is shown.
+        if prepared.run in self._running:
+            moving, fixed = surfaces
+            self._controller.show_goal(prepared.pair, fixed)
+            prepared.run.carry(moving)
 
     def _look(self) -> None:
         """Show what is new of the run; slow machines are shown less of it."""
@@ -281,12 +283,6 @@ class RunPanel(QWidget):
         layout.addLayout(row)
         for widget in (self.bar, self.line, self.curve):
             layout.addWidget(widget)
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as minutes and seconds."""
-    whole = max(0, round(seconds))
-    return f"{whole // 60}:{whole % 60:02d}"
 
 
 def _cancel(running: list[Run]) -> None:

@@ -13,8 +13,10 @@ from napari.qt.threading import WorkerBase
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton
 
+from napari_shapereg.plugin import run_panel
 from napari_shapereg.plugin.layers import labels_layer
 from napari_shapereg.plugin.registration_dock import RegistrationDock
+from napari_shapereg.plugin.tasks import surfaces_of
 from napari_shapereg.registration import Registration, RegistrationSettings, Status, register
 
 pytestmark = pytest.mark.window
@@ -221,7 +223,7 @@ def test_a_run_that_was_cancelled_is_shown_after_the_one_that_was_begun_meanwhil
     assert {first.status is Status.CANCELLED, second.status is Status.CANCELLED} == {True, False}
 
 
-def test_pressing_twice_makes_one_run(dock, viewer, qtbot, monkeypatch):
+def test_pressing_twice_makes_one_run(dock, viewer, qtbot, stuck, monkeypatch):
     made = []
     new = Registration.__init__
 
@@ -229,13 +231,45 @@ def test_pressing_twice_makes_one_run(dock, viewer, qtbot, monkeypatch):
         made.append(self)
         new(self, *args, **keywords)
 
+    def press():
+        dock.run.register.click()
+        dock.run.start()
+
     monkeypatch.setattr(Registration, "__init__", counted)
     click(dock.run.register)
-    dock.run.register.click()
-    dock.run.start()
+    press()
+    qtbot.waitUntil(lambda: bool(dock.run._running) and len(run_of(dock).costs) == 4, timeout=PATIENCE)
+    press()
+    stuck.set()
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
     assert len(made) == 1
+    assert names(viewer) == ["a", "b", "a registered"]
+
+
+def test_the_goal_of_a_run_that_has_ended_is_not_shown_in_the_next(dock, viewer, qtbot, stuck, monkeypatch):
+    """On a busy machine surfaces are cut more slowly than a quick run ends."""
+    asked, cut, gate = [], [], threading.Event()
+
+    def late(prepared):
+        asked.append(prepared)
+        if len(asked) == 1:
+            gate.wait(PATIENCE / 1000)
+        cut.append(surfaces_of(prepared))
+        return cut[-1]
+
+    monkeypatch.setattr(run_panel, "surfaces_of", late)
     click(dock.run.register)
+    qtbot.waitUntil(lambda: len(asked) == 1, timeout=PATIENCE)
+    stuck.set()
+    qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
+    stuck.clear()
+    click(dock.run.register)
+    qtbot.waitUntil(lambda: "b surface" in names(viewer), timeout=PATIENCE)
+    gate.set()
+    qtbot.waitUntil(lambda: len(cut) == 2, timeout=PATIENCE)
+    qtbot.wait(200)
+    assert "b surface [1]" not in names(viewer)
+    stuck.set()
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
     assert names(viewer) == ["a", "b", "a registered", "a registered [1]"]
 
