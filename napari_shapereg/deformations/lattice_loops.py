@@ -363,7 +363,8 @@ def _convolve_along(field: Array, weights: Array, out: Array, slabs: tuple[int, 
     reach = weights.shape[0] // 2
     padded = np.zeros(width + 2 * reach, dtype=field.dtype)
     for row in range(slabs[0], slabs[1]):
-        padded[reach : reach + width] = field[row]
+        for x in range(width):
+            padded[reach + x] = field[row, x]
         total = out[row]
         total[:] = 0
         for k in range(weights.shape[0]):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_shapereg.reductions.numba_compile import compiled
+from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_profiles import response, weigh
 from napari_shapereg.reductions.numba_vectors import (
     add_to_row,
@@ -98,10 +98,7 @@ def symmetric_sums(
         size = min(SYMMETRIC_TILE, others[1] - start)
         # Up to whole vectors: columns beyond the end have no weight, and what they receive is not read.
         padded = (size + _LANES - 1) & -_LANES
-        block[:] = 0
-        for k in range(width):
-            block[k, :size] = x[k][start : start + size]
-        weights[:size] = b[start : start + size]
+        _load(x, b, start, size, block)
         for first in range(rows[0], rows[1], SYMMETRIC_ROWS):
             block[width + 1 :] = 0
             for i in range(first, min(first + SYMMETRIC_ROWS, rows[1])):
@@ -125,6 +122,18 @@ def symmetric_sums(
                 values[start + j] += back[j]
                 if slopes is not None:
                     add_to_row(slopes, start + j, point(back_slopes, j))
+
+
+@merged
+def _load(x: Points, b: Array, start: int, size: int, block: Array) -> None:
+    """Copy points and their weights into the first rows of a block; all else becomes 0."""
+    width = len(x)
+    block[:] = 0
+    for k in range(width):
+        for j in range(size):
+            block[k, j] = x[k][start + j]
+    for j in range(size):
+        block[width, j] = b[start + j]
 
 
 def symmetric_groups(rows: int) -> list[tuple[int, int]]:

@@ -99,7 +99,7 @@ def near_plan(
     with np.errstate(divide="ignore"):
         masses = np.maximum(f + np.log2(np.abs(w)), limits.lowest / 2)
     rows, columns = cells_of(y, threads), columns_of(x, masses, threads)
-    carried, heights = np.stack((f, w))[:, columns.cells.order], h[rows.order]
+    carried, heights = np.stack((f, w)).take(columns.cells.order, axis=1), h[rows.order]
     found = np.zeros_like(sums[0]), np.zeros_like(sums[1])
 
     def loop(part: tuple[int, int]) -> None:
@@ -186,7 +186,8 @@ def _gather(
         start, stop = span(k, columns.cells.depth, columns.heights.shape[0])
         for d in range(near.shape[0]):
             source = columns.cells.points[d] if d < 3 else carried[d - 3]
-            near[d, count : count + stop - start] = source[start:stop]
+            for j in range(start, stop):
+                near[d, count + j - start] = source[j]
         count += stop - start
     return count
 

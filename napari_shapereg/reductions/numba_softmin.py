@@ -62,7 +62,8 @@ def softmin_sums(
                 shrink = exp2(max(tops[i] - highest, limits.lowest))
                 values[i] *= shrink
                 if slopes is not None:
-                    slopes[i] *= shrink
+                    for d in range(slopes.shape[1]):
+                        slopes[i, d] *= shrink
                 tops[i] = highest
             value, slope = _terms(here, columns, heights, rooted, tops[i], exponents, inverses, slopes)
             values[i] += value

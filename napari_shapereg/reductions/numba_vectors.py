@@ -70,6 +70,18 @@ def first_rows(block: Array, like: Points) -> Points:
     raise NotImplementedError
 
 
+def where_given(optional: Array | None, array: Array) -> Array | None:
+    """Return the array, or None where the other one is None: a choice that costs no second branch."""
+    raise NotImplementedError
+
+
+@code_of(where_given)
+def _where_given(optional: Code, array: Code) -> Code:  # noqa: ARG001
+    if str(optional) == "none":
+        return lambda optional, array: None  # noqa: ARG005
+    return lambda optional, array: array  # noqa: ARG005
+
+
 @code_of(part)
 def _part(points: Points, start: int, stop: int) -> Code:  # noqa: ARG001
     if len(points) == 3:

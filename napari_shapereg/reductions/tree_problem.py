@@ -120,7 +120,7 @@ class TreeProblem(NamedTuple):
 
     def _exact(self, rows: Array, *, with_slopes: bool) -> tuple[Array, Array | None]:
         profile, limits = self.loop
-        here, there = tuple(self.targets.points[:, rows]), tuple(self.sources.cells.points)
+        here, there = tuple(self.targets.points.take(rows, axis=1)), tuple(self.sources.cells.points)
         values = np.zeros(len(rows))
         slopes = np.zeros((len(rows), 3)) if with_slopes else None
 

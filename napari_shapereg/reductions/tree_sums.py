@@ -15,6 +15,7 @@ import numpy as np
 from napari_shapereg.reductions.numba_arithmetic import bare_estimates
 from napari_shapereg.reductions.numba_compile import compiled, merged
 from napari_shapereg.reductions.numba_kernel_sums import TILE, kernel_sums
+from napari_shapereg.reductions.numba_vectors import where_given
 from napari_shapereg.reductions.tree_cells import LEAF, span
 from napari_shapereg.reductions.tree_proxies import PADDED, fill_monomials, into_cube, place_nodes
 from napari_shapereg.reductions.tree_walk import walk
@@ -72,10 +73,9 @@ def tree_sums(
         into_cube(targets, cell, targets.points[:, first:last], places)
         fill_monomials(basis, places, last - first, monomials)
         node_values[:], node_slopes[:] = 0, 0
-        if slopes is None:
-            _add_proxies(loop, nodes, sources, basis, found[1, :far], tile, node_values, None)
-        else:
-            _add_proxies(loop, nodes, sources, basis, found[1, :far], tile, node_values, node_slopes)
+        wanted = where_given(slopes, node_slopes)
+        _add_proxies(loop, nodes, sources, basis, found[1, :far], tile, node_values, wanted)
+        if slopes is not None:
             for d in range(3):
                 _interpolate(basis, monomials, node_slopes[:, d], slopes[first:last, d])
         _interpolate(basis, monomials, node_values, values[first:last])
@@ -118,6 +118,8 @@ def _add_proxies(
 ) -> None:
     """Add what the proxies of some cells give to the nodes of another."""
     size, count, done = basis.parents.shape[0], 0, 0
+    # (0, size) is of another type than other rows, for which all below would be compiled once more.
+    rows = span(0, 0, size)
     while done < far.shape[0]:
         other = far[done]
         place_nodes(sources.cells, other, basis, tile[:, count:])
@@ -126,14 +128,13 @@ def _add_proxies(
             row[q] = weights[q]
         count, done = count + size, done + 1
         if count > TILE - PADDED or done == far.shape[0]:
-            _sum_tile(loop, nodes, tile, count, (0, size), values, slopes)
+            _sum_tile(loop, nodes, tile, count, rows, values, slopes)
             count = 0
 
 
 @merged
 def _copy(given: Array, place: Array) -> None:
     """Copy as much as the largest leaf, in whole vectors: the excess is written over or has no weight."""
-    # A loop, not slices: assignments of slices are slow to compile.
     for j in range(LEAF):
         place[j] = given[j]
 
