@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from scipy.spatial.transform import Rotation
 
 from napari_shapereg.cli import main
@@ -53,13 +55,19 @@ def sample_files() -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def registered(program, sample_files, tmp_path_factory):
-    """A real run of the installed program: its folder, and what it printed."""
-    folder = tmp_path_factory.mktemp("real") / "out"
-    words = [program, "register", *sample_files, "-o", folder, "--preset", "fast", "--json"]
-    words += ["--save", "displacement", "--save", "jacobian"]
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
-    return folder, Run(done.returncode, done.stdout, done.stderr)
+def registered(program, sample_files, tmp_path_factory, worker_id) -> tuple[Path, Run]:
+    """A real run of the installed program, one for all test processes: its folder, and what it printed."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base if worker_id == "master" else base.parent) / "registered"
+    folder, said = place / "real" / "out", place / "said.json"
+    with FileLock(f"{place}.lock"):
+        if not said.exists():
+            folder.parent.mkdir(parents=True)
+            words = [program, "register", *sample_files, "-o", folder, "--preset", "fast", "--json"]
+            words += ["--save", "displacement", "--save", "jacobian"]
+            done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+            said.write_text(json.dumps(Run(done.returncode, done.stdout, done.stderr)))
+    return folder, Run(*json.loads(said.read_text()))
 
 
 @pytest.fixture(scope="session")
