@@ -38,7 +38,7 @@ class LatticeFlow:
 
     def compose(self, parameters: Tensor, step: Tensor) -> Tensor:
         """Return the displacement of φ⁻¹ ∘ (id + step), for a (3, z, y, x) step in mm."""
-        return step + warp(parameters, step, self.lattice)
+        return warp(parameters, step, self.lattice).add_(step)
 
     def inverse_flow(self, parameters: Tensor, points: Tensor) -> Tensor:
         """Carry (N, 3) LPS mm points back: x + u(x), and x itself outside the lattice."""

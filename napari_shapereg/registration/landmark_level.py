@@ -54,6 +54,11 @@ class LandmarkLevel(Generic[PositionT]):
         """See `Level`."""
         return self.level.flow
 
+    @property
+    def momentum(self) -> float:
+        """See `Level`."""
+        return self.level.momentum
+
     def position(self, displacement: Tensor, points: Points) -> PositionT:
         """Evaluate the cost; see `Level`."""
         own = self.level.position(displacement, points)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 SHORTEST_STEP = 1e-3
 """Of the first step of a level: below it, the direction is taken to be no descent."""
 STEP_GROWTH = 2.0
-MOMENTUM = 0.9
-"""Share of the last direction that the next one takes along."""
 BRAKE = 2.0
 """Standard deviation, in nodes, of the fading of the flow around a squeezed node,"""
 BRAKE_KEPT = 0.95
@@ -64,6 +62,11 @@ class Level(Protocol[PositionT]):
     @property
     def flow(self) -> LatticeFlow:
         """The map, on the lattice of the level."""
+        ...
+
+    @property
+    def momentum(self) -> float:
+        """Share of the last direction that the next one takes along."""
         ...
 
     def position(self, displacement: Tensor, points: Points) -> PositionT:
@@ -115,7 +118,7 @@ def descend(
     for _ in range(settings.max_steps):
         checkpoint()
         downhill = level.direction(here)
-        direction = brake * (downhill + MOMENTUM * momentum)
+        direction = downhill.add(momentum, alpha=level.momentum).mul_(brake)
         length = _bounded(length, direction, pitch, settings)
         shortest = SHORTEST_STEP * length
         there = take(level, here, length * direction, sources)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_shapereg.deformations.fields import splat
 from napari_shapereg.deformations.normals import normals_after_flow
@@ -52,6 +52,7 @@ class MeasureLevel:
     loss: Fidelity
     smoothness: float
     window: Tensor
+    momentum: ClassVar = 0.0  # Nothing but few and smooth steps keeps this stage from crumpling the map.
 
     def position(self, displacement: Tensor, points: Points) -> Position:
         """Evaluate the cost; see `Level`."""

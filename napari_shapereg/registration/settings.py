@@ -66,7 +66,7 @@ class VoxelSettings(_Frozen):
         default=(4, 2, 1), description="Pitch of the lattice at each level, in pitches of the finest."
     )
     blurs: tuple[tuple[Positive, ...], ...] = Field(
-        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7, 0.5)),
+        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.0, 0.5)),
         description="Standard deviations of the Gaussians at each level, in pitches of that level.",
     )
     smoothness: Positive = Field(default=1.3, description="Smoothing of the steps, in pitches of the level.")
@@ -179,7 +179,7 @@ class RegistrationSettings(_Frozen):
     max_nodes: int = Field(
         default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."
     )
-    max_steps: int = Field(default=25, gt=0, description="Steps at each level.")
+    max_steps: int = Field(default=15, gt=0, description="Steps at each level.")
     tolerance: Positive = Field(
         default=2e-3, description="A level ends when a step lowers its cost by less than this fraction."
     )
@@ -247,19 +247,9 @@ class RegistrationSettings(_Frozen):
         if name == "balanced":
             return cls()
         if name == "fast":
-            return cls(
-                pitch_in_voxels=3.0,
-                max_nodes=500_000,
-                voxels=VoxelSettings(smoothness=2.0, blurs=((5.0, 3.0, 1.5), (2.0, 1.2), (1.2, 0.7))),
-            )
+            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=10)
         if name == "accurate":
-            return cls(
-                pitch_in_voxels=1.1,
-                max_nodes=12_000_000,
-                tolerance=1e-3,
-                max_steps=40,
-                voxels=VoxelSettings(smoothness=2.0),
-            )
+            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=20, tolerance=1e-3)
         msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
         raise InputError(msg)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 
@@ -29,6 +29,8 @@ SUBVOXELS_PER_PITCH = 3
 """Points per pitch and axis, at least: a solid then splats to a constant within 1.7 % along each axis."""
 FLAT = 1e-5
 """Squared slope, per pitch², below which the direction fades: no boundary is near."""
+MOMENTUM = 0.9
+"""It halves the steps to an outline; the weight of the energy keeps the map smooth."""
 LAPLACIAN_DIAGONAL = 12.0
 """Twice the six neighbours of a node: the curvature of the energy in the displacement of one node."""
 
@@ -88,12 +90,15 @@ class VoxelLevel:
     smoothness: float
     window: Tensor
     regularity: float
+    momentum: ClassVar = MOMENTUM
 
     def position(self, displacement: Tensor, points: Points) -> VoxelPosition:
         """Evaluate the cost, and what the direction needs; see `Level`."""
         lattice = self.flow.lattice
         pitch = lattice.pitch
-        pull, curvature = torch.zeros_like(displacement), torch.zeros_like(displacement[0])
+        roughness, gradient = self.flow.energy_and_gradient(displacement)
+        pull = gradient.mul_(-self.regularity / pitch**2)
+        curvature = torch.full_like(pull[0], self.regularity * LAPLACIAN_DIAGONAL)
         fidelity = 0.0
         for label, share in self.weights.items():
             checkpoint()
@@ -102,10 +107,6 @@ class VoxelLevel:
             near = smooth(difference, self.blur * math.sqrt(2), pitch)[0]
             potentials = near, self.far[label]
             fidelity += share * boundary_pull(warped[0], difference[0], potentials, share, pull, curvature)
-        roughness, gradient = self.flow.energy_and_gradient(displacement)
-        if self.regularity > 0:
-            pull.sub_(gradient, alpha=self.regularity / pitch**2)
-            curvature += self.regularity * LAPLACIAN_DIAGONAL
         fidelity *= pitch**3
         energy = float(roughness)
         cost = fidelity + self.regularity * energy
@@ -115,7 +116,7 @@ class VoxelLevel:
         """Return the smoothed demons' step; see `Level`."""
         pitch = self.flow.lattice.pitch
         step = position.pull / (position.curvature + FLAT)
-        return smooth(step, self.smoothness, pitch) * (self.window * pitch)
+        return smooth(step, self.smoothness, pitch).mul_(self.window * pitch)
 
 
 class Fractions(NamedTuple):

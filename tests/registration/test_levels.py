@@ -98,6 +98,17 @@ def test_descending_brings_the_balls_together(level: VoxelLevel) -> None:
     assert least_determinant(positions[-1].displacement, PITCH).min() >= settings.min_jacobian
 
 
+def test_momentum_saves_almost_half_of_the_steps(level: VoxelLevel, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = level.position(level.flow.identity(), {})
+    costs = {}
+    for momentum, steps in ((level.momentum, 18), (0.0, 30)):
+        monkeypatch.setattr(VoxelLevel, "momentum", momentum)
+        settings = RegistrationSettings(max_steps=steps, tolerance=1e-6)
+        *_, last = descend(level, start, {}, settings)
+        costs[steps] = last.cost
+    assert costs[18] < costs[30]
+
+
 def test_no_volume_is_squeezed_below_the_bound(level: VoxelLevel) -> None:
     start = level.position(level.flow.identity(), {})
     settings = RegistrationSettings(max_steps=30, min_jacobian=0.7, regularity=0)
@@ -121,6 +132,8 @@ def test_points_follow_the_map_as_it_stands(level: VoxelLevel) -> None:
 
 class Rising:
     """A level whose direction leads uphill, or whose cost is not a number."""
+
+    momentum = 0.0
 
     def __init__(self, flow: LatticeFlow, cost: float) -> None:
         self.flow, self.cost = flow, cost
@@ -170,6 +183,8 @@ def test_a_cost_that_is_no_number_is_the_last(level: VoxelLevel) -> None:
 
 class Collapsing:
     """A level whose cost falls as long as the middle of the lattice is squeezed."""
+
+    momentum = 0.0
 
     def __init__(self, flow: LatticeFlow) -> None:
         self.flow = flow
