@@ -11,12 +11,12 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib >/dev/nu
 
 .PHONY: demo test lint docs bench bench-registration fuzz lock clean libraries
 
-demo: $(VENV)/demo.stamp
+demo: $(VENV)/demo.bytecode
 	$(BIN)/shapereg demo -o demo_output
 
 # Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
 test: $(VENV)/test.stamp
-	$(MAKE) -j 2 docs lint $(VENV)/bytecode.stamp
+	$(MAKE) -j 2 docs lint $(VENV)/test.bytecode
 	$(MAKE) libraries
 	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
@@ -62,7 +62,6 @@ $(VENV)/demo.stamp: pyproject.toml requirements.lock
 	@$(PIP) torch
 	@echo "make: installing shapereg"
 	@$(PIP) --editable '.[report]'
-	@$(COMPILE)
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
@@ -70,7 +69,11 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	@$(PIP) --editable '.[all,test,docs]'
 	touch $@
 
+$(VENV)/demo.bytecode: $(VENV)/demo.stamp
+	@$(COMPILE)
+	touch $@
+
 # While docs and lint leave a core idle; before the tests, which take a warning of Python's compiler for an error.
-$(VENV)/bytecode.stamp: $(VENV)/test.stamp
+$(VENV)/test.bytecode: $(VENV)/test.stamp
 	@$(COMPILE)
 	touch $@
