@@ -34,7 +34,7 @@ _REST = 3
 _SLOWEST = 0.6
 """Seconds between two views at most."""
 _BREATH = 20
-"""Milliseconds between two things that each keep the window waiting for a moment."""
+"""Milliseconds between two things that each keep the window waiting for a moment: it draws in between."""
 _FINE = 1000
 """Steps of the progress bar."""
 
@@ -211,26 +211,30 @@ class RunPanel(QWidget):
             self.kept.look()
 
     def _done(self, finished: Finished) -> None:
-        # Each of these keeps the window waiting for a moment: it draws in between.
+        # First of all: in 2-D, Mesa 22.3 crashes where it comes after the layers of the run have gone.
+        layer = self._added(finished, self._moving)
+        QTimer.singleShot(_BREATH, partial(self._end_view, finished, layer))
+
+    def _end_view(self, finished: Finished, layer: Labels) -> None:
         self._controller.end_view()
-        QTimer.singleShot(_BREATH, partial(self._leave_scene, finished))
+        QTimer.singleShot(_BREATH, partial(self._leave_scene, finished, layer))
 
-    def _leave_scene(self, finished: Finished) -> None:
+    def _leave_scene(self, finished: Finished, layer: Labels) -> None:
         self._controller.scene.leave()
-        QTimer.singleShot(_BREATH, partial(self._show_result, finished))
-
-    def _show_result(self, finished: Finished) -> None:
-        if self._job is None:
-            return
-        moving = self._moving
-        self._idle()
-        self._show(finished, moving)
+        if self._job is not None:
+            self._idle()
+            self._tell(finished, layer)
 
     def _show(self, finished: Finished, moving: Labels | None) -> None:
+        self._tell(finished, self._added(finished, moving))
+
+    def _added(self, finished: Finished, moving: Labels | None) -> Labels:
         with aside():
-            layer = self._controller.show_result(finished, moving)
-        result = finished.result
-        self.line.setText(f"{result.status.value} {len(result.history)} steps in {clock(result.seconds)}.")
+            return self._controller.show_result(finished, moving)
+
+    def _tell(self, finished: Finished, layer: Labels) -> None:
+        ended = finished.result
+        self.line.setText(f"{ended.status.value} {len(ended.history)} steps in {clock(ended.seconds)}.")
         self.finished.emit((finished, layer))
 
     def _broken(self) -> None:

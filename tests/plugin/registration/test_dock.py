@@ -116,6 +116,18 @@ def test_one_click_registers_and_shows_what_came_out(dock, viewer, qtbot, volume
     assert len(dock.run.curve._costs) == 10
 
 
+@pytest.mark.parametrize("in_3d", [False, True])
+def test_the_result_comes_before_the_layers_of_the_run_go(dock, viewer, qtbot, slowly, in_3d):
+    """Mesa 22.3 crashes where a 2-D view loses them first."""
+    gone = {}
+    viewer.layers.events.removed.connect(lambda event: gone.update({event.value.name: names(viewer)}))
+    dock.in_3d.setChecked(in_3d)
+    click(dock.run.register)
+    qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
+    assert "a registered" in gone["a steps"]
+    assert viewer.layers["a registered"].visible
+
+
 def test_the_map_is_undone_and_the_path_is_shown(dock, viewer, qtbot):
     click(dock.run.register)
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
