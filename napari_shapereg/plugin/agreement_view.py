@@ -115,7 +115,8 @@ class AgreementView(QTableView):
         self._source.fill(rows, colors)
         # Long names are wrapped, and the dock makes room for all columns.
         self._headings.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-        self._headings.resizeSection(0, min(self.sizeHintForColumn(0), _WIDEST_NAME))
+        widest = max(self.sizeHintForColumn(0), self._headings.sectionSizeHint(0))
+        self._headings.resizeSection(0, min(widest, _WIDEST_NAME))
         self.setMinimumWidth(min(self._headings.length() + 2 * self.frameWidth(), _WIDEST))
 
     def labels(self) -> list[int]:

@@ -95,6 +95,11 @@ class ArrowsPanel(QWidget):
 
     def clear(self) -> None:
         """Take the arrows away and raise the buttons."""
+        self.yield_to_run()
+        self._controller.scene.leave()
+
+    def yield_to_run(self) -> None:
+        """Take the arrows away and raise the buttons; what turned the viewer to 3-D is left to the run."""
         for button in (self.one, self.all):
             self._raise(button)
         self._hide()
@@ -125,7 +130,7 @@ class ArrowsPanel(QWidget):
                 self._pair.place()
             self._compute()
         elif not self._wanted():
-            self._hide()
+            self.clear()
 
     def _raise(self, button: QPushButton) -> None:
         with QSignalBlocker(button):
@@ -135,7 +140,6 @@ class ArrowsPanel(QWidget):
         self._soon.stop()
         self._shown = None
         self._controller.hide_arrows()
-        self._controller.scene.leave()
         self.legend.hide()
         self.note.hide()
 

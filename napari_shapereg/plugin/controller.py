@@ -61,6 +61,7 @@ class RegistrationController:
         self.scene = Scene(viewer)
         self.most_arrows = MOST_ARROWS
         self._arrows: Vectors | None = None
+        self._compared: Compared | None = None
         self._overlay: tuple[Layer, list[Layer]] | None = None
         self._grid: list[Layer] = []
         self._grid_before: tuple[bool, int] = (False, 1)
@@ -82,7 +83,9 @@ class RegistrationController:
         self._hide_grid()
         frame, radius = compared.pair.frame, compared.measures.radius
         pair = compared.pair
-        if in_3d and not self.scene.on:
+        if in_3d and not (self.scene.on and compared is self._compared):
+            self._compared = compared
+            self.scene.leave()
             self.scene.turn(frame)
             self.scene.add(frame, f"{pair.moving_name} surface", compared.moving, solid=True)
             self.scene.add(frame, f"{pair.fixed_name} surface", compared.fixed, solid=False)
@@ -122,6 +125,7 @@ class RegistrationController:
     def hide_arrows(self) -> None:
         """Take all arrows away, and the grid."""
         self._hide_grid()
+        self._compared = None
         if self._arrows is not None:
             remove_layers(self.viewer, [self._arrows])
             self._arrows = None
@@ -154,9 +158,12 @@ class RegistrationController:
         self.end_view()
         self.hide_arrows()
         self.hide_path()
-        self.scene.leave()
         if in_3d:
+            # Of arrows that were shown: the view stays as the user has turned it.
+            self.scene.clear()
             self.scene.turn(prepared.pair.frame)
+        else:
+            self.scene.leave()
         self._live = LiveLayers(self.viewer, prepared.pair, prepared.radius)
 
     def show_goal(self, pair: Pair, goal: Shape) -> None:

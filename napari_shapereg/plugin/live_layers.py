@@ -12,6 +12,7 @@ from napari_shapereg.plugin.cross_section import cross_section
 from napari_shapereg.plugin.display_frame import flat
 from napari_shapereg.plugin.garbage import remove_layers
 from napari_shapereg.plugin.gradient_arrows import coloring
+from napari_shapereg.plugin.scene import lit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ class LiveLayers:
 
 
 def _surface(name: str, shape: Shape) -> _Drawing:
-    kept = {"vertex_colors": shape.colors, "shading": "smooth"}
+    kept = {"vertex_colors": lit(shape.colors), "shading": "smooth"}
     return _Drawing(Surface, name, {"data": (shape.vertices, shape.faces)}, kept)
 
 

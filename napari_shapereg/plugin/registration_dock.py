@@ -98,7 +98,7 @@ class RegistrationDock(QWidget):
 
     def _on_run(self) -> None:
         if self.run.busy:
-            self.arrows.clear()
+            self.arrows.yield_to_run()
             self.result.raise_path()
         self.arrows.enable(reason=self.pair.why_not or self._under_way)
         self.result.setEnabled(not self.run.busy)

@@ -111,7 +111,7 @@ class RunPanel(QWidget):
         self.curve.show_costs([])
         settings, points = self._settings(), self._points()
         self._job = Job(
-            lambda: prepare(moving, fixed, settings, points), self._prepared, self._idle, parent=self
+            lambda: prepare(moving, fixed, settings, points), self._prepared, self._broken, parent=self
         )
         self.enable(reason=self._reason)
         self.cancel.setEnabled(True)

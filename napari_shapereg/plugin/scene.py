@@ -33,6 +33,8 @@ _LOOK = (0.45, 0.8, -0.4)
 _UP = (0.0, 0.0, 1.0)
 _CLOSE_UP = 60.0
 """How much of the world (mm) the canvas spans at most when a place is looked at."""
+_BRIGHT = 0.8
+"""Of the red, green or blue of a solid surface, whichever is largest, at least."""
 _PALE = 0.5
 """How much white is in the colours of a veil: dark ones would not be seen on black."""
 
@@ -84,6 +86,13 @@ def label_colors(volume: LabelVolume, labels: NDArray[np.integer]) -> NDArray[np
         for label in found.tolist()
     ]
     return np.array(table, dtype=np.float32).reshape(-1, 4)[which]
+
+
+def lit(colors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (N, 4) colours of the same hues of which none is too dark to be seen on black, in the shade."""
+    brightest = colors[:, :3].max(axis=1, keepdims=True)
+    factors = np.where((brightest > 0) & (brightest < _BRIGHT), _BRIGHT / np.maximum(brightest, 1e-6), 1.0)
+    return np.concatenate([colors[:, :3] * factors, colors[:, 3:]], axis=1).astype(np.float32)
 
 
 def _mesh(volume: LabelVolume, label: int, most_faces: int) -> Mesh:
@@ -167,6 +176,11 @@ class Scene:
             self._viewer.add_layer(layer)
             self._surfaces.append(layer)
 
+    def clear(self) -> None:
+        """Take the shapes away; the viewer stays as it is turned."""
+        remove_layers(self._viewer, self._surfaces)
+        self._surfaces = []
+
     def end_with(self, layer: Labels) -> None:
         """Show a layer that is hidden now when the scene ends."""
         self._hidden.append(layer)
@@ -178,8 +192,7 @@ class Scene:
         viewer = self._viewer
         before, self._before = self._before, None
         viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
-        remove_layers(viewer, self._surfaces)
-        self._surfaces = []
+        self.clear()
         before.restore(viewer)
         for layer in self._hidden:
             layer.visible = True
@@ -191,7 +204,7 @@ class Scene:
 
 
 def _surface(shape: Shape, frame: DisplayFrame, name: str, *, solid: bool) -> LayerData:
-    colors = shape.colors if solid else (1 - _PALE) * shape.colors + _PALE
+    colors = lit(shape.colors) if solid else (1 - _PALE) * shape.colors + _PALE
     look: dict[str, Any] = {"shading": "smooth", "opacity": 1.0}
     if not solid:
         look = {"shading": "flat", "opacity": 0.35, "blending": "translucent_no_depth"}

@@ -15,7 +15,7 @@ from napari_shapereg.plugin.gradient_arrows import Field, colors
 from napari_shapereg.plugin.gradients import Measures
 from napari_shapereg.plugin.live_view import View
 from napari_shapereg.plugin.pairs import read_pair
-from napari_shapereg.plugin.scene import label_colors, shape_of
+from napari_shapereg.plugin.scene import label_colors, lit, shape_of
 from napari_shapereg.plugin.tasks import (
     Compared,
     Finished,
@@ -142,6 +142,38 @@ def test_in_3d_surfaces_stand_for_the_labels_until_the_viewer_is_turned_back(con
     viewer.dims.ndisplay = 2
     assert visible(viewer) == ["a", "b", "−∇d Energy distance"]
     assert viewer.scene.camera.orientation == orientation
+
+
+def test_surfaces_follow_what_is_compared(controller, viewer, compared):
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    first = viewer.layers["a surface"]
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    assert viewer.layers["a surface"] is first
+    other = replace(compared, moving=compared.fixed)
+    controller.show_field(other, field(compared.pair), in_3d=True)
+    assert len(viewer.layers["a surface"].data[0]) == len(compared.fixed.vertices)
+    assert visible(viewer) == ["−∇d Energy distance", "a surface", "b surface"]
+
+
+def test_a_run_begins_in_the_view_in_which_arrows_were_looked_at(controller, viewer, compared, layers, quick):
+    controller.show_field(compared, field(compared.pair), in_3d=True)
+    viewer.scene.camera.zoom = 7.0
+    turned = []
+    viewer.dims.events.ndisplay.connect(lambda _event: turned.append(viewer.dims.ndisplay))
+    controller.hide_arrows()
+    controller.begin(prepare(*layers, quick), in_3d=True)
+    assert visible(viewer) == []
+    assert viewer.scene.camera.zoom == 7.0
+    assert not turned
+    controller.end()
+    assert turned == [2]
+    assert visible(viewer) == ["a", "b"]
+
+
+def test_surfaces_are_not_too_dark_to_be_seen_and_keep_their_hue():
+    colors = lit(np.array([[0.4, 0.1, 0.0, 1.0], [0.9, 0.5, 0.1, 1.0], [0.0, 0.0, 0.0, 1.0]], np.float32))
+    expected = [[0.8, 0.2, 0.0, 1.0], [0.9, 0.5, 0.1, 1.0], [0.0, 0.0, 0.0, 1.0]]
+    np.testing.assert_allclose(colors, expected, atol=1e-6)
 
 
 def test_what_was_hidden_before_stays_hidden(controller, viewer, compared):
