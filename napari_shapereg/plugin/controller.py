@@ -206,7 +206,7 @@ class RegistrationController:
         data, keywords, kind = finished.layer
         for other in self.viewer.layers:
             if known(other).get("result") is not None:
-                other.visible = False
+                self.scene.hide(other)
         # In 3-D, where surfaces stand for labels, there are no outlines.
         shown = not self.scene.on
         layer: Labels = self._added((data, {**keywords, **colors, "visible": shown}, kind))
@@ -214,7 +214,7 @@ class RegistrationController:
         if not shown:
             self.scene.end_with(layer)
         if moving is not None and here:
-            moving.visible = False
+            self.scene.hide(moving)
         return layer
 
     def show_extent(self, layer: Labels, volume: LabelVolume) -> None:

@@ -143,7 +143,7 @@ class Scene:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
-        self._hidden: list[Labels] = []
+        self._hidden: list[Layer] = []
         self._surfaces: list[Layer] = []
         self._before: _Pose | None = None
 
@@ -184,6 +184,12 @@ class Scene:
     def end_with(self, layer: Labels) -> None:
         """Show a layer that is hidden now when the scene ends."""
         self._hidden.append(layer)
+
+    def hide(self, layer: Layer) -> None:
+        """Hide a layer, and leave it hidden when the scene ends."""
+        layer.visible = False
+        if layer in self._hidden:
+            self._hidden.remove(layer)
 
     def leave(self) -> None:
         """Take the shapes away and turn the viewer back; layers that were removed meanwhile stay away."""

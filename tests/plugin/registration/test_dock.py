@@ -125,7 +125,7 @@ def test_the_result_comes_before_the_layers_of_the_run_go(dock, viewer, qtbot, s
     click(dock.run.register)
     qtbot.waitUntil(lambda: not dock.run.busy, timeout=PATIENCE)
     assert "a registered" in gone["a steps"]
-    assert viewer.layers["a registered"].visible
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["b", "a registered"]
 
 
 def test_the_map_is_undone_and_the_path_is_shown(dock, viewer, qtbot):
