@@ -46,7 +46,7 @@ bench-registration: $(VENV)/test.stamp
 libraries: $(VENV)/test.stamp
 	.ci/system_libraries.sh $(BIN)/python
 
-fuzz: $(VENV)/test.stamp
+fuzz: $(VENV)/test.bytecode
 	FUZZ_CASES=10000 HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest tests/fuzz
 
 lock: $(VENV)/test.stamp
