@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.events import EmitterGroup, Event
 
@@ -17,10 +17,11 @@ from napari_shapereg.plugin.maps import QUANTITIES
 from napari_shapereg.plugin.overlay_choices import FOLDS, GRID, LINES, WORST, contour_name, map_name
 from napari_shapereg.plugin.overlays import Overlays, at_once
 from napari_shapereg.plugin.scene import look_at
+from napari_shapereg.plugin.timely import Timely
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -64,6 +65,7 @@ class Inspection:
         self.measured = False
         self._quantity: Quantity | None = None
         self._from_layer = False
+        self._start = Timely(run, lambda: self.inspected)
         self.overlays = Overlays(viewer, self._start, self._on_dropped)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
@@ -238,16 +240,6 @@ class Inspection:
 
     def _labels(self) -> tuple[int, ...]:
         return self._needed().pair.labels if self.label is None else (self.label,)
-
-    def _start(self, title: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Run something for the result that is inspected now; what comes too late is dropped."""
-        inspected = self.inspected
-
-        def on_time(value: object) -> None:
-            if self.inspected is inspected:
-                done(value)
-
-        self._run(title, work, on_time)
 
     def _show_volumes(self, _volumes: object) -> None:
         inspected = self._needed()
