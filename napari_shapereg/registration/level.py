@@ -87,12 +87,12 @@ def descend(
     """Lower the cost of a level by gradient descent with momentum and backtracking.
 
     A direction takes along a share of the last one (Polyak, "Some methods of speeding up the convergence of
-    iteration methods", 1964), which saves half of the steps. A step is accepted if the cost falls; else the
-    momentum is forgotten, then the step halved. Where a step would squeeze a volume of the lattice below
-    `min_jacobian`, it is halved and the flow held for the next steps, so that the rest can go on. The
-    Lipschitz constant of a step stays below `max_strain`, so that each factor of the composition is a
-    homeomorphism. The descent ends when a step lowers the cost by less than the fraction `tolerance`, when no
-    step lowers it, or after `max_steps`.
+    iteration methods", 1964), which saves half of the steps. A step is accepted if the cost falls; else it
+    is halved and the momentum forgotten. Where it would squeeze a volume of the lattice below `min_jacobian`,
+    it is halved and the flow held for the next steps, so that the rest can go on. The Lipschitz constant of a
+    step stays below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends
+    when a step lowers the cost by less than the fraction `tolerance`, when no step lowers it, or after
+    `max_steps`.
 
     Parameters
     ----------
@@ -123,16 +123,14 @@ def descend(
         shortest = SHORTEST_STEP * length
         there = take(level, here, length * direction, sources)
         while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
+            length /= 2
             if there.cost < here.cost:
-                length /= 2
                 around = _around(squeezed)
                 brake, direction = brake * around, around * direction
             elif momentum.any():
                 momentum = torch.zeros_like(momentum)
                 direction = brake * downhill
                 length = _bounded(length, direction, pitch, settings)
-            else:
-                length /= 2
             if length <= shortest:  # both are 0 where the direction overflows
                 return
             there = take(level, here, length * direction, sources)

@@ -98,17 +98,6 @@ def test_descending_brings_the_balls_together(level: VoxelLevel) -> None:
     assert least_determinant(positions[-1].displacement, PITCH).min() >= settings.min_jacobian
 
 
-def test_momentum_saves_almost_half_of_the_steps(level: VoxelLevel, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = level.position(level.flow.identity(), {})
-    costs = {}
-    for momentum, steps in ((level.momentum, 18), (0.0, 30)):
-        monkeypatch.setattr(VoxelLevel, "momentum", momentum)
-        settings = RegistrationSettings(max_steps=steps, tolerance=1e-6)
-        *_, last = descend(level, start, {}, settings)
-        costs[steps] = last.cost
-    assert costs[18] < costs[30]
-
-
 def test_no_volume_is_squeezed_below_the_bound(level: VoxelLevel) -> None:
     start = level.position(level.flow.identity(), {})
     settings = RegistrationSettings(max_steps=30, min_jacobian=0.7, regularity=0)
