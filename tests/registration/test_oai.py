@@ -22,7 +22,7 @@ sys.exit(status)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moving", "fixed", "preset", "dice", "there_and_back"),
-    [("a", "b", "balanced", 0.91, 0.06), ("b", "a", "fast", 0.86, 0.1)],
+    [("a", "b", "balanced", 0.915, 0.06), ("b", "a", "fast", 0.875, 0.1)],
 )
 def test_two_real_knees(
     moving: str,
@@ -34,7 +34,7 @@ def test_two_real_knees(
     judge: Path,
     tmp_path: Path,
 ) -> None:
-    """Far above the bars of the first release: Dice 0.80, HD95 2 mm, no fold, 0.1 mm there and back, 2 GB."""
+    """Without momentum `balanced` has Dice 0.91 and 0.90; the bars of the first release were 0.80 and 2 mm."""
     files = {name: oai_folder / f"OAI_{name}.nii.gz" for name in (moving, fixed)}
     out = tmp_path / "out"
     command = [
