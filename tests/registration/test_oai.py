@@ -34,7 +34,7 @@ def test_two_real_knees(
     judge: Path,
     tmp_path: Path,
 ) -> None:
-    """Without momentum `balanced` has Dice 0.91 and 0.90; the bars of the first release were 0.80 and 2 mm."""
+    """Without momentum `balanced` has Dice 0.91 and 0.90; the first release had to reach 0.80 and 2 mm."""
     files = {name: oai_folder / f"OAI_{name}.nii.gz" for name in (moving, fixed)}
     out = tmp_path / "out"
     command = [
