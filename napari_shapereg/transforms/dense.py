@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    import nibabel
     from numpy.typing import NDArray
 
     from napari_shapereg.volumes import ImageGrid
@@ -126,6 +126,8 @@ def _write_whole(transform: sitk.Transform, grid: ImageGrid, target: Path) -> No
 
 def nifti_header(shape: tuple[int, ...], grid: ImageGrid) -> nibabel.Nifti1Header:
     """Return the header of a float32 file on a grid, whose sform and qform are RAS as NIfTI has it."""
+    import nibabel  # Few programs come here, and all would wait for the import.
+
     header = nibabel.Nifti1Header(endianness="<")
     header.set_data_dtype(np.float32)
     header.set_data_shape(shape)

@@ -13,9 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nibabel
 import numpy as np
-from nibabel.imageglobals import LoggingOutputSuppressor
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.containers import affine_transform, chain, displacement_transform
@@ -151,6 +149,10 @@ def _warp(path: Path, ending: str, fixed: ImageGrid) -> NDArray[np.float64]:
     # Twice the field in float64: the array and the transform, or the transform and its copy in the chain.
     require_memory(fixed.voxels * 52, f"reading a warp of {fixed.size} voxels")
     check_complete(path, ending, 12 * fixed.voxels)
+    # Few programs come here, and all would wait for the import.
+    import nibabel
+    from nibabel.imageglobals import LoggingOutputSuppressor
+
     to_lps = np.linalg.inv(_from_lps(fixed))[:3, :3]
     moves = np.empty((*fixed.shape, 3))
     try:
