@@ -16,6 +16,7 @@ from napari_shapereg.plugin.kept_runs import KeptRuns
 from napari_shapereg.plugin.live_view import INTERVAL, clock
 from napari_shapereg.plugin.notifications import telling
 from napari_shapereg.plugin.tasks import finish, prepare, surfaces_of
+from napari_shapereg.plugin.turns import BREATH, in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,6 @@ _REST = 3
 """From one view to the next passes at least this many times the time that it took."""
 _SLOWEST = 0.6
 """Seconds between two views at most."""
-_BREATH = 20
-"""Milliseconds between two things that each keep the window waiting for a moment: it draws in between."""
 _FINE = 1000
 """Steps of the progress bar."""
 
@@ -81,7 +80,7 @@ class RunPanel(QWidget):
         self._build()
         self._tick = QTimer(self)
         self._tick.timeout.connect(self._look)
-        self.kept = KeptRuns(self, lambda: not self.busy and not self._tidying, self._show, _BREATH)
+        self.kept = KeptRuns(self, lambda: not self.busy and not self._tidying, self._show, BREATH)
         # When the window closes, nobody is left to press Cancel.
         self.destroyed.connect(partial(_abandon, self._running, self._holder))
 
@@ -196,13 +195,12 @@ class RunPanel(QWidget):
         self._tidying = True
         self._idle()
         self.line.setText("Cancelled: the best map is kept. Its labels are being resampled…")
-        QTimer.singleShot(_BREATH, self._tidy)
+        in_turns(self, self._tidy, self._turn_back)
 
     def _tidy(self) -> None:
         """Take away what showed a run that was cancelled, unless another one takes its place."""
         if not self.busy:
             self._controller.end_view()
-        QTimer.singleShot(_BREATH, self._turn_back)
 
     def _turn_back(self) -> None:
         self._tidying = False
@@ -213,14 +211,11 @@ class RunPanel(QWidget):
     def _done(self, finished: Finished) -> None:
         # First of all: in 2-D, Mesa 22.3 crashes where it comes after the layers of the run have gone.
         layer = self._added(finished, self._moving)
-        QTimer.singleShot(_BREATH, partial(self._end_view, finished, layer))
+        controller = self._controller
+        conclude = partial(self._conclude, finished, layer)
+        in_turns(self, controller.end_view, controller.scene.leave, conclude)
 
-    def _end_view(self, finished: Finished, layer: Labels) -> None:
-        self._controller.end_view()
-        QTimer.singleShot(_BREATH, partial(self._leave_scene, finished, layer))
-
-    def _leave_scene(self, finished: Finished, layer: Labels) -> None:
-        self._controller.scene.leave()
+    def _conclude(self, finished: Finished, layer: Labels) -> None:
         if self._job is not None:
             self._idle()
             self._tell(finished, layer)
