@@ -5,10 +5,11 @@
 PYTHON is the interpreter of an environment with antspyx 0.6.3, picsl-greedy and itk-elastix, which need other
 versions of NumPy and ITK than this project; `make bench-registration` makes it. ANTs and Greedy start from
 the affine map of `shapereg register --model affine`: left to themselves they do not find these knees. elastix
-starts from moments. These get the volumes cropped to their labels with 15 mm around them, this project the
-whole ones. Every method runs in a process of its own on the same cores, measured from its start until its
-files are written, and is judged by evaluate_registration.py. Prints a table of accuracy, regularity, time and
-memory, and writes `peers.json` into FOLDER.
+starts from moments. These get the volumes cropped to their labels with 15 mm around them, and binned to near
+cubes (2 x 2 x 1 voxels of the OAI pair, whose full resolution takes them minutes); this project gets the
+whole ones. All are judged on the whole fixed grid by evaluate_registration.py. Every method runs in a process
+of its own on the same cores, measured from its start until its files are written. Prints a table of accuracy,
+regularity, time and memory, and writes `peers.json` into FOLDER.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _measure(method, moving, fixed, folder, options):
         command = [SHAPEREG, "register", moving, fixed, "-o", folder / "out", "--preset", method, "--quiet"]
     else:
         _write_start(moving, fixed, folder)
-        images = _cropped(moving, folder / "moving.nii.gz"), _cropped(fixed, folder / "fixed.nii.gz")
+        images = _lightened(moving, folder / "moving.nii.gz"), _lightened(fixed, folder / "fixed.nii.gz")
         command = [options.peers, HERE / "one_peer.py", method, *images, folder]
     seconds, megabytes = _timed(command)
     if method in OURS:
@@ -125,20 +126,24 @@ def _write_start(moving, fixed, folder):
     write_matrix(affine, folder / "start_greedy.mat")
 
 
-def _cropped(volume, path):
-    """Write the part of a volume that holds its labels, with a margin for the flow, and return its file."""
+def _lightened(volume, path):
+    """Write what users of the peers would give them: the labels with room for the flow, in near cubes."""
     image = sitk.ReadImage(str(volume))
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(image != 0)
-    box = shape.GetBoundingBox(1)
-    margins = [round(MARGIN / spacing) for spacing in image.GetSpacing()]
+    box, spacing = shape.GetBoundingBox(1), image.GetSpacing()
+    margins = [round(MARGIN / length) for length in spacing]
     low = [max(first - margin, 0) for first, margin in zip(box[:3], margins, strict=True)]
     high = [
         min(first + length + margin, size)
         for first, length, margin, size in zip(box[:3], box[3:], margins, image.GetSize(), strict=True)
     ]
-    size = [end - begin for begin, end in zip(low, high, strict=True)]
-    sitk.WriteImage(sitk.RegionOfInterest(image, size, low), str(path))
+    cropped = sitk.RegionOfInterest(image, [end - begin for begin, end in zip(low, high, strict=True)], low)
+    bins = [round(max(spacing) / length) for length in spacing]
+    parts = [sitk.BinShrink(sitk.Cast(cropped == label, sitk.sitkFloat32), bins) for label in (1, 2)]
+    whole = [sitk.Cast(part >= 0.5, sitk.sitkUInt8) * label for label, part in enumerate(parts, 1)]
+    shrunk = sitk.Maximum(*whole)
+    sitk.WriteImage(shrunk, str(path))
     return path
 
 
