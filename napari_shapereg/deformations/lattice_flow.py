@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool3d, pad
 
 from napari_shapereg.deformations.fields import dirichlet, sample_points, warp
 from napari_shapereg.deformations.lattice_inversion import solve
@@ -53,11 +54,22 @@ class LatticeFlow:
         return self._unless_outside(frame, points, self.lattice.to_physical(moved))
 
     def inverse(self, parameters: Tensor) -> Tensor:
-        """Return the (3, z, y, x) displacement of φ at the nodes, frame mm."""
+        """Return the (3, z, y, x) displacement whose linear interpolant is nearly that of φ, frame mm.
+
+        Where φ bends, an interpolant of its values at the nodes is off to one side everywhere between them.
+        Here the nodes take two thirds of what the cells around them lack in their middles: for a parabola
+        that makes the mean of the error 0.
+        """
+        pitch = self.lattice.pitch
         nodes = self.lattice.nodes(parameters)
-        targets = nodes.reshape(3, -1).T
+        exact = self._inverse_at(parameters, nodes)
+        lacking = self._inverse_at(parameters, nodes[:, :-1, :-1, :-1] + pitch / 2) - _means(exact)
+        return exact + _means(pad(lacking[None], (1, 1, 1, 1, 1, 1), mode="replicate")[0]) * (2 / 3)
+
+    def _inverse_at(self, parameters: Tensor, places: Tensor) -> Tensor:
+        targets = places.reshape(3, -1).T
         moved = solve(parameters, targets, self.lattice.pitch)
-        return (moved - targets).T.reshape(nodes.shape)
+        return (moved - targets).T.reshape(places.shape)
 
     def energy(self, parameters: Tensor) -> Tensor:
         """Return the Dirichlet energy ½ ∫ |Du|² dx = -½ ∫ u · Δu dx, mm³."""
@@ -71,3 +83,8 @@ class LatticeFlow:
         ends = torch.tensor(self.lattice.grid.size, dtype=frame.dtype, device=frame.device) - 1
         inside = ((frame >= 0) & (frame <= ends * self.lattice.pitch)).all(dim=1, keepdim=True)
         return torch.where(inside, moved, points)
+
+
+def _means(field: Tensor) -> Tensor:
+    """Return the means over each two neighbours along each axis, (C, z - 1, y - 1, x - 1)."""
+    return avg_pool3d(field[None], 2, stride=1)[0]

@@ -190,7 +190,7 @@ def test_a_pdf_comes_with_the_files_or_is_refused_before_the_work(shapereg, boxe
 
 
 def test_diverged(shapereg, boxes, tmp_path, monkeypatch):
-    def diverging(_level, start, _settings):
+    def diverging(_level, start, _sources, _settings):
         yield replace(start, cost=float("nan"))
 
     monkeypatch.setattr("napari_shapereg.registration.engine.descend", diverging)

@@ -48,6 +48,21 @@ def test_the_inverse_field_inverts(lattice: Lattice, swirl: torch.Tensor) -> Non
     assert error.max() < 0.7
 
 
+def test_the_inverse_field_is_nearer_than_one_that_is_exact_at_nodes(
+    lattice: Lattice, swirl: torch.Tensor
+) -> None:
+    flow = LatticeFlow(lattice)
+    nodes = lattice.nodes(swirl).reshape(3, -1).T
+    moved = lattice.to_frame(flow.flow(swirl, lattice.to_physical(nodes)))
+    at_nodes = (moved - nodes).T.reshape(swirl.shape)
+    points = points_inside(lattice)
+    errors = [
+        (flow.inverse_flow(field, points) - flow.flow(swirl, points)).norm(dim=1).mean()
+        for field in (flow.inverse(swirl), at_nodes)
+    ]
+    assert errors[0] < 0.8 * errors[1]
+
+
 def test_composition_is_one_map_after_the_other(lattice: Lattice, swirl: torch.Tensor) -> None:
     flow = LatticeFlow(lattice)
     step = 0.2 * swirl.flip(0)

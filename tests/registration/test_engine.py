@@ -98,7 +98,8 @@ def test_states_tell_what_happens(quick: RegistrationSettings) -> None:
 def test_arrows_are_what_moved_the_points(quick: RegistrationSettings) -> None:
     states = list(iter_registration(*make_pair(), settings=quick))
     for before, after in itertools.pairwise(states[1:]):
-        if before.stage == after.stage != "linear":
+        # (From one level to the next the map is interpolated.)
+        if (before.stage, before.level) == (after.stage, after.level) and after.stage != "linear":
             moved = after.points[1] - before.points[1]
             assert torch.allclose(moved, after.arrows[1], atol=1e-3)
 
