@@ -54,6 +54,7 @@ def _changes():
         "no pull from afar": {"voxels": {"far_slope": 0.0}},
         "no regularity": {"regularity": 0.0},
         "ten times the regularity": {"regularity": 1e-3},
+        "fifty times the regularity": {"regularity": 5e-3},
         "model svf": {"model": "svf"},
         "model lddmm": {"model": "lddmm"},
     }
