@@ -64,7 +64,8 @@ class LatticeFlow:
         nodes = self.lattice.nodes(parameters)
         exact = self._inverse_at(parameters, nodes)
         lacking = self._inverse_at(parameters, nodes[:, :-1, :-1, :-1] + pitch / 2) - _means(exact)
-        return exact + _means(pad(lacking[None], (1, 1, 1, 1, 1, 1), mode="replicate")[0]) * (2 / 3)
+        # The border stays where it is: beyond it the map is the identity.
+        return exact + pad(_means(lacking), (1, 1, 1, 1, 1, 1)) * (2 / 3)
 
     def _inverse_at(self, parameters: Tensor, places: Tensor) -> Tensor:
         targets = places.reshape(3, -1).T

@@ -23,7 +23,7 @@ What merging changes, the last updates undo on the scale of the blur only. Betwe
 it is .4 % of the gradient in L² for p = 1 and .7 % for p = 2, where wider cells left more than 1 %.
 """
 
-FEWER = 0.3
+FEWER = 0.5
 """Share of the pairs of points that merging must leave at most, to be worth it."""
 
 Pair = tuple[Measure, Measure]

@@ -63,6 +63,14 @@ def test_the_inverse_field_is_nearer_than_one_that_is_exact_at_nodes(
     assert errors[0] < 0.8 * errors[1]
 
 
+def test_the_border_of_the_inverse_stays_where_it_is(lattice: Lattice, swirl: torch.Tensor) -> None:
+    border = torch.ones_like(swirl, dtype=torch.bool)
+    border[:, 1:-1, 1:-1, 1:-1] = False
+    still = swirl.masked_fill(border, 0)
+    # Elsewhere nodes next to the border take a share of what lies between.
+    assert LatticeFlow(lattice).inverse(still)[border].abs().max() < 1e-12
+
+
 def test_composition_is_one_map_after_the_other(lattice: Lattice, swirl: torch.Tensor) -> None:
     flow = LatticeFlow(lattice)
     step = 0.2 * swirl.flip(0)
