@@ -24,6 +24,6 @@ def label_table(colors: Mapping[int, ArrayLike], dtype: DTypeLike) -> DirectLabe
     """
     table: list[tuple[int | None, Any]] = [(None, "transparent"), (0, "transparent"), *colors.items()]
     colormap = DirectLabelColormap(color_dict=dict(table))
-    # napari compiles for half a second where it draws with the first table. Better here: workers make most.
+    # napari compiles where it draws with the first table. Better here: workers make most.
     colormap.map(np.zeros(1, dtype=dtype))
     return colormap

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_shapereg.volumes import LabelVolume
 
 MOST_FACES = 400_000
-"""How many triangles of one volume are drawn at most: napari takes a second for as many."""
+"""How many triangles of one volume are drawn at most: more keep the window waiting."""
 
 _MOST_BINS = 1 << 24
 """Largest box of bins that a surface is cut from: 24 bytes each are needed for a moment."""

@@ -21,7 +21,7 @@ Vector: TypeAlias = tuple[Any, ...]
 Number: TypeAlias = Any
 Code: TypeAlias = Any
 
-# Numba would compile for C what only Python calls, and for Python what only loops call: a fifth of the time.
+# Numba would compile for C what only Python calls, and for Python what only loops call.
 # Its types list neither word.
 _NOT_FOR_C: dict[str, Any] = {"no_cfunc_wrapper": True}
 _NOT_FOR_PYTHON: dict[str, Any] = {"no_cpython_wrapper": True}

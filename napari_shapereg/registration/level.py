@@ -87,7 +87,7 @@ def descend(
     """Lower the cost of a level by gradient descent with momentum and backtracking.
 
     A direction takes along a share of the last one (Polyak, "Some methods of speeding up the convergence of
-    iteration methods", 1964), which saves half of the steps. A step is accepted if the cost falls; else it
+    iteration methods", 1964), so that fewer steps are needed. A step is accepted if the cost falls; else it
     is halved and the momentum forgotten. Where it would squeeze a volume of the lattice below `min_jacobian`,
     it is halved and the flow held for the next steps, so that the rest can go on. The Lipschitz constant of a
     step stays below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends

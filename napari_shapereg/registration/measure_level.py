@@ -52,7 +52,9 @@ class MeasureLevel:
     loss: Fidelity
     smoothness: float
     window: Tensor
-    momentum: ClassVar = 0.0  # Nothing but few and smooth steps keeps this stage from crumpling the map.
+    momentum: ClassVar[float] = (
+        0.0  # Nothing but few and smooth steps keeps this stage from crumpling the map.
+    )
 
     def position(self, displacement: Tensor, points: Points) -> Position:
         """Evaluate the cost; see `Level`."""

@@ -29,8 +29,6 @@ SUBVOXELS_PER_PITCH = 3
 """Points per pitch and axis, at least: a solid then splats to a constant within 1.7 % along each axis."""
 FLAT = 1e-5
 """Squared slope, per pitch², below which the direction fades: no boundary is near."""
-MOMENTUM = 0.9
-"""It halves the steps to an outline; the weight of the energy keeps the map smooth."""
 LAPLACIAN_DIAGONAL = 12.0
 """Twice the six neighbours of a node: the curvature of the energy in the displacement of one node."""
 
@@ -90,7 +88,7 @@ class VoxelLevel:
     smoothness: float
     window: Tensor
     regularity: float
-    momentum: ClassVar = MOMENTUM
+    momentum: ClassVar[float] = 0.9  # Outlines need it; the weight of the energy keeps the map smooth.
 
     def position(self, displacement: Tensor, points: Points) -> VoxelPosition:
         """Evaluate the cost, and what the direction needs; see `Level`."""
