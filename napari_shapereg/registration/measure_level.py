@@ -52,9 +52,7 @@ class MeasureLevel:
     loss: Fidelity
     smoothness: float
     window: Tensor
-    momentum: ClassVar[float] = (
-        0.0  # Nothing but few and smooth steps keeps this stage from crumpling the map.
-    )
+    momentum: ClassVar[float] = 0.0  # Nothing but few and smooth steps keeps the map from crumpling here.
 
     def position(self, displacement: Tensor, points: Points) -> Position:
         """Evaluate the cost; see `Level`."""

@@ -161,3 +161,10 @@ def test_fidelities_of_surfaces_take_surfaces(shapereg, boxes, tmp_path, name):
     refused = shapereg("gradient", *boxes, *words)
     assert refused.code == 2
     assert "measures.kind to 'surface'" in refused.err
+
+
+def test_transport_that_begins_on_merged_points_says_so(shapereg, boxes, tmp_path):
+    words = ["-o", tmp_path / "arrows.csv", "--fidelity", "sinkhorn", "--labels", "1", "--binning", "3,3,3"]
+    (label,) = json.loads(shapereg("gradient", *boxes, *words, "--json").out)["labels"].values()
+    assert label["sums"] == "transport begun on merged points"
+    assert label["sums"] in shapereg("gradient", *boxes, *words[:1], tmp_path / "more.csv", *words[2:]).out
