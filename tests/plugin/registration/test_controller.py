@@ -176,6 +176,15 @@ def test_surfaces_are_not_too_dark_to_be_seen_and_keep_their_hue():
     np.testing.assert_allclose(colors, expected, atol=1e-6)
 
 
+def test_a_dark_shape_is_shown_bright(controller, viewer, compared):
+    dark = replace(
+        compared.moving, colors=compared.moving.colors * np.array([0.1, 0.1, 0.1, 1.0], np.float32)
+    )
+    controller.show_field(replace(compared, moving=dark), field(compared.pair), in_3d=True)
+    shown = viewer.layers["a surface"].vertex_colors[:, :3].max(axis=1)
+    assert shown.min() == pytest.approx(0.8, abs=1e-5)
+
+
 def test_what_was_hidden_before_stays_hidden(controller, viewer, compared):
     viewer.layers["a"].visible = False
     controller.show_field(compared, field(compared.pair), in_3d=True)
