@@ -69,7 +69,7 @@ def browse(report, *words):
 
 
 def stopped_at(report, seconds):
-    """A copy of the report whose turns stand still at a moment, since a busy browser is late for any other clock."""
+    """A copy whose turns stand still at a moment, since a busy browser is late for any clock."""
     still = f".second {{ animation-delay: -{seconds}s !important; animation-play-state: paused !important; }}"
     copy = report.with_name(f"stopped_at_{seconds}.html")
     copy.write_text(report.read_text("utf-8").replace("</style>", f"{still}</style>", 1), "utf-8")
