@@ -357,7 +357,7 @@ class Registration:
         self, planned: PlannedLevel, points: dict[int, Tensor], done: float, share: float
     ) -> Iterator[RegistrationState]:
         """Descend one level from where the run stands; `points` lie where the linear map left them."""
-        settings, flow = self.settings, planned.level.flow
+        settings, flow = planned.settings, planned.level.flow
         displacement = flow.identity(next(iter(points.values())))
         if self._field:
             displacement = refine(self._field[1], flow.lattice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,6 +43,8 @@ BLUR_IN_RADII = 0.1
 """Default lengths of fidelities: a kernel pulls as far as it is wide, a blur only smooths what it matches."""
 MEASURE_COARSENING = 4
 """Pitch of the lattice of the global stage, in pitches of the finest: its steps are far smoother."""
+ROOM = 0.25
+"""What is squeezed to the bound can be squeezed no further: coarse levels have a higher bound, by this."""
 STEP_OVERHEAD = 100_000
 """Work of a step that does not depend on the lattice, in nodes."""
 
@@ -61,11 +64,12 @@ class Lengths:
 
 
 class PlannedLevel(NamedTuple):
-    """A level and its place in the plan."""
+    """A level, its place in the plan, and the settings of its descent."""
 
     stage: str
     number: int
     level: Level[Any]
+    settings: RegistrationSettings
 
 
 def planned_work(lattice: Lattice, settings: RegistrationSettings) -> list[float]:
@@ -130,7 +134,7 @@ def measure_levels(
     for number, smoothness in enumerate(chosen.smoothness):
         level = MeasureLevel(flow, shapes, loss, smoothness * lengths.radius, window)
         whole = beside(level, shapes.pairs, lambda pairs: pairs.unit(shapes, loss))
-        yield PlannedLevel("measures", number, whole)
+        yield PlannedLevel("measures", number, whole, _leaving_room(settings, MEASURE_COARSENING))
 
 
 def chosen_fidelity(chosen: FidelitySettings, radius: float, engine: str, *, factor: float = 1.0) -> Fidelity:
@@ -169,8 +173,14 @@ def voxel_levels(
                 regularity=settings.regularity,
             )
             whole = beside(level, shapes.pairs, partial(misplaced_images, level))
-            yield PlannedLevel("voxels", number, whole)
+            yield PlannedLevel("voxels", number, whole, _leaving_room(settings, factor))
             number += 1
+
+
+def _leaving_room(settings: RegistrationSettings, factor: int) -> RegistrationSettings:
+    """Return the settings with a bound on squeezing that rises with the pitch, in pitches of the finest."""
+    exponent = 1 / (1 + ROOM * math.log2(factor))
+    return settings.model_copy(update={"min_jacobian": settings.min_jacobian**exponent})
 
 
 def _far_fields(fractions: Fractions, factor: int, slope: float, lattice: Lattice) -> dict[int, Tensor]:

@@ -63,15 +63,15 @@ class VoxelSettings(_Frozen):
     """The local stage: a flow that descends a Gaussian kernel norm between whole shapes, on the lattice."""
 
     coarsening: tuple[Annotated[int, Field(gt=0)], ...] = Field(
-        default=(4, 2, 1), description="Pitch of the lattice at each level, in pitches of the finest."
+        default=(8, 4, 2, 1), description="Pitch of the lattice at each level, in pitches of the finest."
     )
     blurs: tuple[tuple[Positive, ...], ...] = Field(
-        default=((5.0, 3.0, 1.5), (2.0, 1.2), (1.0, 0.5)),
+        default=((3.0, 1.5), (3.0, 1.5), (2.0, 1.2), (0.5,)),
         description="Standard deviations of the Gaussians at each level, in pitches of that level.",
     )
     smoothness: Positive = Field(default=1.3, description="Smoothing of the steps, in pitches of the level.")
     far_slope: float = Field(
-        default=0.05,
+        default=0.06,
         ge=0,
         description=(
             "Growth of the pull on what lies more than two pitches from the fixed shape, per pitch; a "
@@ -179,7 +179,7 @@ class RegistrationSettings(_Frozen):
     max_nodes: int = Field(
         default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."
     )
-    max_steps: int = Field(default=15, gt=0, description="Steps at each level.")
+    max_steps: int = Field(default=24, gt=0, description="Steps at each level.")
     tolerance: Positive = Field(
         default=2e-3, description="A level ends when a step lowers its cost by less than this fraction."
     )
@@ -190,7 +190,10 @@ class RegistrationSettings(_Frozen):
         default=0.08,
         gt=0,
         lt=1,
-        description="Steps that squeeze a volume of the lattice below this are refused.",
+        description=(
+            "Steps that squeeze a volume of the lattice below this are refused; on coarse lattices, those "
+            "that squeeze it below a power of this, which leaves room for the finer ones."
+        ),
     )
     engine: Literal["auto", "torch", "numba", "tree", "keops"] = Field(
         default="auto", description="What computes the pairwise sums; auto: tree on the CPU, KeOps on CUDA."
@@ -247,10 +250,9 @@ class RegistrationSettings(_Frozen):
         if name == "balanced":
             return cls()
         if name == "fast":
-            coarse = VoxelSettings(smoothness=2.0)
-            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=12, voxels=coarse)
+            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=16)
         if name == "accurate":
-            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=25, tolerance=1e-3)
+            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=38, tolerance=1e-3)
         msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
         raise InputError(msg)
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from napari_shapereg.deformations import GeodesicShooting
-from napari_shapereg.deformations.fields import jacobian_determinant
+from napari_shapereg.deformations import GeodesicShooting, Lattice
+from napari_shapereg.deformations.fields import jacobian_determinant, least_determinant
 from napari_shapereg.registration import Registration, RegistrationSettings, Status, read_result, register
+from napari_shapereg.registration.momentum_plan import Momenta
 from napari_shapereg.transforms import read_points, transform_points
 from napari_shapereg.volumes import known_deformation, sample_pair
 from tests.registration.conftest import make_pair
@@ -62,6 +63,19 @@ def test_a_known_deformation_is_found(model: str) -> None:
     assert result.field is not None
     lattice, displacement = result.field
     assert jacobian_determinant(displacement, lattice.pitch).min() > 0.3
+
+
+def test_the_field_of_a_geodesic_that_squeezes_hard_does_not_fold() -> None:
+    """Two layers of control points are pushed onto each other: splines through every second node do fold."""
+    control = torch.tensor(list(itertools.product((-3.0, 0.0, 3.0), (-3.0, 0.0, 3.0), (-6.0, 6.0))))
+    momenta = torch.zeros_like(control)
+    momenta[:, 2] = -4 * control[:, 2].sign()
+    model = GeodesicShooting(control, (3.0,), steps=6)
+    axes = tuple(np.eye(3).ravel())
+    lattice = Lattice.around(control.double().numpy(), axes, pitch=1.05, margin=9.0, multiple=2)
+    found, field = Momenta(model, momenta, lattice, fade=4.0).field()
+    squeezed = least_determinant(field, found.pitch)
+    assert 0 < squeezed.min() < 0.1
 
 
 def quick(model: str) -> RegistrationSettings:
