@@ -250,7 +250,8 @@ class RegistrationSettings(_Frozen):
         if name == "balanced":
             return cls()
         if name == "fast":
-            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=16)
+            coarse = VoxelSettings(smoothness=2.0)  # Between nodes 3 voxels apart the inverse bends, too.
+            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=15, voxels=coarse)
         if name == "accurate":
             return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=38, tolerance=1e-3)
         msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
