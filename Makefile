@@ -8,17 +8,23 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-comp
 # On all cores, where pip has one; without the packages' own tests, and without a word on the templates in some
 # of them that are no Python.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib >/dev/null 2>&1 || true
+# Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
+PYTEST = OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint docs bench bench-registration fuzz lock clean libraries
+.PHONY: demo test coverage lint docs bench bench-registration fuzz lock clean libraries
 
 demo: $(VENV)/demo.bytecode
 	$(BIN)/shapereg demo -o demo_output
 
-# Two processes with a thread each: torch's threads would wait for one another on cores that are not free.
-test: $(VENV)/test.stamp
-	$(MAKE) -j 2 docs lint $(VENV)/test.bytecode
-	$(MAKE) libraries
-	OMP_NUM_THREADS=1 .ci/with_display.sh $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+# What waits for the network or for the disk leaves its core to the rest.
+test:
+	$(MAKE) -j 2 $(VENV)/demo.bytecode $(VENV)/test.stamp
+	$(MAKE) -j 3 docs lint $(VENV)/test.bytecode libraries
+	$(PYTEST)
+
+# Apart from the tests, which take a third longer when every branch is noted.
+coverage: $(VENV)/test.bytecode libraries
+	$(PYTEST) --cov --cov-report=term
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
