@@ -16,7 +16,7 @@ class Status(Enum):
     """How a registration ended; the value is a sentence for people."""
 
     CONVERGED = "Converged: the last level ended because its cost no longer fell."
-    MAX_STEPS = "Stopped at the largest number of steps of the last level; its cost was still falling."
+    MAX_STEPS = "Done: the last level took all the steps it may; more would lower its cost further."
     CANCELLED = "Cancelled: the result is the best map that was reached."
     DIVERGED = "Diverged: the cost was not a number or rose; the result is the best map before that."
 
