@@ -69,17 +69,17 @@ class Momenta:
         # bump, .2 %: a seventh of what the field loses to linear interpolation. Where many bumps squeeze a
         # place, the map bends more sharply than any of them, and splines would fold it.
         like, coarse = self.parameters, self.lattice.coarsened(2)
-        field = refine_smoothly(self._moves(self.lattice, coarse.nodes(like)), self.lattice)
+        field = refine_smoothly(self._moves(coarse.nodes(like)), self.lattice)
         sharp = _around(least_determinant(field, self.lattice.pitch) < SQUEEZED)
         if sharp.any():
-            field[:, sharp] = self._moves(self.lattice, self.lattice.nodes(like)[:, sharp])
+            field[:, sharp] = self._moves(self.lattice.nodes(like)[:, sharp])
         return self.lattice, field * self.lattice.window(self.fade, like)
 
-    def _moves(self, frame: Lattice, places: Tensor) -> Tensor:
-        """Return how far φ⁻¹ moves (3, ...) places, in the frame of a lattice, mm."""
-        points = frame.to_physical(places.reshape(3, -1).T)
+    def _moves(self, places: Tensor) -> Tensor:
+        """Return how far φ⁻¹ moves (3, ...) places, in the frame of the lattice, mm."""
+        points = self.lattice.to_physical(places.reshape(3, -1).T)
         moved = self.model.inverse_flow(self.parameters, points)
-        return frame.turn_to_frame(moved - points).T.reshape(places.shape)
+        return self.lattice.turn_to_frame(moved - points).T.reshape(places.shape)
 
     def arrows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return the control points and momenta of a geodesic at its start, (K, 3) each, LPS mm.

@@ -44,7 +44,8 @@ BLUR_IN_RADII = 0.1
 MEASURE_COARSENING = 4
 """Pitch of the lattice of the global stage, in pitches of the finest: its steps are far smoother."""
 ROOM = 0.25
-"""What is squeezed to the bound can be squeezed no further: coarse levels have a higher bound, by this."""
+"""What a level squeezes to its bound, no later one squeezes further: n octaves above the last level, the
+bound is the (1 + ROOM n)-th root of that of the last."""
 STEP_OVERHEAD = 100_000
 """Work of a step that does not depend on the lattice, in nodes."""
 
@@ -178,9 +179,10 @@ def voxel_levels(
 
 
 def _leaving_room(settings: RegistrationSettings, factor: int) -> RegistrationSettings:
-    """Return the settings with a bound on squeezing that rises with the pitch, in pitches of the finest."""
-    exponent = 1 / (1 + ROOM * math.log2(factor))
-    return settings.model_copy(update={"min_jacobian": settings.min_jacobian**exponent})
+    """Return the settings with a bound on squeezing that is higher the coarser a level is; see `ROOM`."""
+    *_, last = MEASURE_COARSENING, *(settings.voxels.coarsening if settings.voxels else ())
+    root = 1 + ROOM * math.log2(max(1, factor / last))
+    return settings.model_copy(update={"min_jacobian": settings.min_jacobian ** (1 / root)})
 
 
 def _far_fields(fractions: Fractions, factor: int, slope: float, lattice: Lattice) -> dict[int, Tensor]:

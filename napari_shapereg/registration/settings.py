@@ -79,6 +79,14 @@ class VoxelSettings(_Frozen):
         ),
     )
 
+    @model_validator(mode="after")
+    def _check_levels(self) -> Self:
+        if len(self.coarsening) != len(self.blurs):
+            raise ValueError(
+                f"coarsening has {len(self.coarsening)} levels, blurs has {len(self.blurs)}; give both alike"
+            )
+        return self
+
 
 class MomentumSettings(_Frozen):
     """The models "lddmm" and "svf": velocities of a mean of Gaussians, descended by L-BFGS."""

@@ -41,6 +41,7 @@ def test_presets_go_from_coarse_to_fine() -> None:
         ({"linear_fidelity": {"name": "energy", "reach": 9}}, ["linear_fidelity", "only 'sinkhorn'"]),
         ({"measures": {"fidelity": {"name": "currents"}}}, ["currents", "measures.kind to 'surface'"]),
         ({"max_strain": 1.0}, ["max_strain", "less than 1"]),
+        ({"voxels": {"blurs": [[2.0], [1.0]]}}, ["voxels", "coarsening has 4 levels", "blurs has 2"]),
     ],
 )
 def test_impossible_settings_are_named(changes: dict[str, object], words: list[str]) -> None:
