@@ -18,8 +18,8 @@ demo: $(VENV)/demo.bytecode
 
 # What waits for the network or for the disk leaves its core to the rest.
 test:
-	$(MAKE) -j 2 $(VENV)/demo.bytecode $(VENV)/test.stamp
-	$(MAKE) -j 3 docs lint $(VENV)/test.bytecode libraries
+	$(MAKE) -j 3 libraries $(VENV)/demo.bytecode $(VENV)/test.stamp
+	$(MAKE) -j 3 docs lint $(VENV)/test.bytecode
 	$(PYTEST)
 
 # Apart from the tests, which take a third longer when every branch is noted.
@@ -49,7 +49,8 @@ bench-registration: $(VENV)/test.stamp
 	$(BIN)/python tests/benchmarks/bench_failures.py --peers bench_output/peers/bin/python
 	$(BIN)/python tests/benchmarks/bench_ablations.py
 
-libraries: $(VENV)/test.stamp
+# Before the docs, whose screenshots are of a real window.
+libraries: $(VENV)/python.stamp
 	.ci/system_libraries.sh $(BIN)/python
 
 fuzz: $(VENV)/test.bytecode
@@ -61,9 +62,12 @@ lock: $(VENV)/test.stamp
 clean:
 	rm -rf $(VENV) build dist demo_output bench_output docs/_build docs/api docs/auto_examples docs/screenshots .coverage .*_cache
 
-# torch comes first and alone: it is most of the download, and nothing else may choose its version.
-$(VENV)/demo.stamp: pyproject.toml requirements.lock
+$(VENV)/python.stamp: pyproject.toml requirements.lock
 	.ci/virtual_environment.sh $(PYTHON) $(VENV)
+	touch $@
+
+# torch comes first and alone: it is most of the download, and nothing else may choose its version.
+$(VENV)/demo.stamp: $(VENV)/python.stamp
 	@echo "make: installing torch"
 	@$(PIP) torch
 	@echo "make: installing shapereg"

@@ -234,6 +234,7 @@ def make_pictures(app: Sphinx) -> None:
     if not up_to_date():
         if prefix is None:
             logging.getLogger(__name__).info("no display and no xvfb-run: the walk-through has no pictures")
+            app.config.suppress_warnings.append("image.not_readable")  # Sphinx looks into {only}, too.
             return
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as settings:
