@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install what a real napari window under Xvfb and KeOps's compiler need and this machine lacks: system_libraries.sh PYTHON
+# Install what a real napari window under Xvfb, KeOps's compiler and the report's tests need and this machine lacks:
+# system_libraries.sh PYTHON
 set -eu
 python=$1
 [ "$(uname)" = Linux ] || exit 0
@@ -12,6 +13,11 @@ need() {
 command -v xvfb-run >/dev/null 2>&1 || need xvfb
 command -v xauth >/dev/null 2>&1 || need xauth
 command -v c++ >/dev/null 2>&1 || need g++
+
+# Ubuntu has a browser from its snap store alone.
+if ! command -v chromium >/dev/null 2>&1 && ! command -v google-chrome >/dev/null 2>&1 && grep -qx ID=debian /etc/os-release; then
+    need chromium
+fi
 
 headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [ -f "$headers/Python.h" ] || need "$(basename "$headers")-dev"
