@@ -226,29 +226,38 @@ def display() -> list[str] | None:
     return [xvfb, "--auto-servernum", "--server-args=-screen 0 1600x1200x24"] if xvfb else None
 
 
-def make_pictures(app: Sphinx) -> None:
-    """Make the pictures before the pages are read, and tell the pages whether they are there."""
+def begin_pictures(app: Sphinx) -> None:
+    """Let the window be driven by a process of its own, while this one runs the gallery."""
     from sphinx.util import logging
 
+    if up_to_date():
+        app.tags.add("screenshots")
+        return
     prefix = display()
-    if not up_to_date():
-        if prefix is None:
-            logging.getLogger(__name__).info("no display and no xvfb-run: the walk-through has no pictures")
-            app.config.suppress_warnings.append("image.not_readable")  # Sphinx looks into {only}, too.
-            return
-        FOLDER.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory() as settings:
-            environment = {**os.environ, "NAPARI_CONFIG": f"{settings}/napari.yaml"}
-            if platform.system() == "Linux":
-                environment["QT_QPA_PLATFORM"] = "xcb"
-            command = [*prefix, sys.executable, __file__, str(FOLDER)]
-            subprocess.run(command, env=environment, check=True)
+    if prefix is None:
+        logging.getLogger(__name__).info("no display and no xvfb-run: the walk-through has no pictures")
+        app.config.suppress_warnings.append("image.not_readable")  # Sphinx looks into {only}, too.
+        return
     app.tags.add("screenshots")
+    FOLDER.mkdir(exist_ok=True)
+    settings = tempfile.TemporaryDirectory()
+    environment = {**os.environ, "NAPARI_CONFIG": f"{settings.name}/napari.yaml"}
+    if platform.system() == "Linux":
+        environment["QT_QPA_PLATFORM"] = "xcb"
+    drive = subprocess.Popen([*prefix, sys.executable, __file__, str(FOLDER)], env=environment)
+
+    def await_pictures(*_event: object) -> None:
+        status = drive.wait()
+        settings.cleanup()
+        if status:
+            raise subprocess.CalledProcessError(status, drive.args)
+
+    app.connect("env-before-read-docs", await_pictures)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register with Sphinx."""
-    app.connect("builder-inited", make_pictures)
+    """Register with Sphinx; the pictures begin before the gallery, which takes its time."""
+    app.connect("builder-inited", begin_pictures, priority=100)
     return {"parallel_read_safe": True}
 
 

@@ -1,6 +1,6 @@
-"""Registrations of the OAI pair, both ways, and of the sample knees, by this project and others in one run.
+"""Registrations of the OAI pair, both ways, of the samples and of other shapes, by this project and others.
 
-    python tests/benchmarks/bench_peers.py --peers PYTHON [--methods greedy,...] [--output FOLDER]
+    python tests/benchmarks/bench_peers.py --peers PYTHON [--methods greedy,...] [--pairs known,...]
 
 PYTHON is the interpreter of an environment with antspyx 0.6.3, picsl-greedy and itk-elastix, which need other
 versions of NumPy and ITK than this project; `make bench-registration` makes it. ANTs and Greedy start from
@@ -9,7 +9,8 @@ starts from moments. These get the volumes cropped to their labels with 15 mm ar
 cubes (2 x 2 x 1 voxels of the OAI pair, whose full resolution takes them minutes); this project gets the
 whole ones. All are judged on the whole fixed grid by evaluate_registration.py. Every method runs in a process
 of its own on the same cores, measured from its start until its files are written. Prints a table of accuracy,
-regularity, time and memory, and writes `peers.json` into FOLDER.
+regularity, time and memory, for the pair whose deformation is known its error, too, and writes `peers.json`
+into FOLDER.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ import time
 from pathlib import Path
 
 import SimpleITK as sitk
+from known_error import known_error
+from shapes import other_shapes
 
 from napari_shapereg import read_labels
 from napari_shapereg.quality import regularity
 from napari_shapereg.transforms import chain, read_transform, write_transform
 from napari_shapereg.transforms.matrices import write_matrix
+from napari_shapereg.volumes import write_labels
 
 HERE = Path(__file__).resolve().parent
 SHAPEREG = Path(sys.executable).parent / "shapereg"
@@ -37,20 +41,20 @@ PEERS = ("ants_syn", "ants_synquick", "greedy", "elastix")
 MARGIN = 15.0
 COLUMNS = (
     *("method", "pair", "Dice", "ASSD mm", "HD95 mm", "HD mm"),
-    *("det J", "log det J, s.d.", "folded", "s", "MB"),
+    *("det J", "log det J, s.d.", "folded", "off along / across normals, mm", "s", "MB"),
 )
 
 
 def main():
     options = _options()
     options.output.mkdir(parents=True, exist_ok=True)
-    pairs, rows = _pairs(options.shared / "data" / "oai"), []
-    _run("fast", *pairs["samples"], options)  # Compiles.
+    pairs, rows = _pairs(options.shared / "data" / "oai", options.output / "shapes"), []
+    _run("fast", "samples", *pairs["samples"], options)  # Compiles.
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
-    for pair, volumes in pairs.items():
+    for pair in options.pairs.split(",") if options.pairs else pairs:
         for method in options.methods.split(","):
-            rows.append({"pair": pair, **_run(method, *volumes, options)})
+            rows.append(_run(method, pair, *pairs[pair], options))
             print("| " + " | ".join(_cells(rows[-1])) + " |", flush=True)
     (options.output / "peers.json").write_text(
         json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=2) + "\n"
@@ -61,25 +65,40 @@ def _options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", type=Path, required=True)
     parser.add_argument("--methods", default=",".join((*OURS, *PEERS)))
+    parser.add_argument("--pairs", help="default: all")
     parser.add_argument("--output", type=Path, default=Path("bench_output"))
     parser.add_argument("--shared", type=Path, default=HERE.parents[2] / "shared")
     return parser.parse_args()
 
 
-def _pairs(oai):
+def _pairs(oai, folder):
     """Return the files of the moving and of the fixed volume, by the name of the pair."""
+    folder.mkdir(exist_ok=True)
     first, second = (oai / f"OAI_{name}.nii.gz" for name in "ab")
     samples = HERE.parents[1] / "sample_volumes"
+    others = {
+        pair: tuple(
+            write_labels(volume, folder / f"{pair}_{name}.nii.gz")
+            for name, volume in zip(("moving", "fixed"), volumes, strict=True)
+        )
+        for pair, volumes in other_shapes().items()
+    }
     return {
         "a onto b": (first, second),
         "b onto a": (second, first),
         "samples": (samples / "knee_a.nii.gz", samples / "knee_b.nii.gz"),
+        "known": (samples / "known_moving.nii.gz", samples / "known_fixed.nii.gz"),
+        **others,
     }
 
 
-def _run(method, moving, fixed, options):
+def _run(method, pair, moving, fixed, options):
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
-        return _measure(method, moving, fixed, Path(folder), options)
+        row, transform = _measure(method, moving, fixed, Path(folder), options)
+    volume = read_labels(fixed)
+    row["log_jacobian_deviation"] = regularity(transform, volume.grid).log_deviation
+    row["off"] = known_error(transform, volume) if pair == "known" else None
+    return {"pair": pair, **row}
 
 
 def _measure(method, moving, fixed, folder, options):
@@ -99,14 +118,13 @@ def _measure(method, moving, fixed, folder, options):
         *(sys.executable, options.shared / "tools" / "evaluate_registration.py", "--fixed", fixed),
         *("--moving", moving, "--transform", total),
     ]
-    spread = regularity(sitk.ReadTransform(str(total)), read_labels(fixed).grid)
-    return {
+    row = {
         "method": method,
         "seconds": seconds,
         "megabytes": megabytes,
         "verdict": json.loads(subprocess.check_output([str(part) for part in judge])),
-        "log_jacobian_deviation": spread.log_deviation,
     }
+    return row, read_transform(total)
 
 
 def _write_start(moving, fixed, folder):
@@ -145,9 +163,11 @@ def _lightened(volume, path):
     ]
     cropped = sitk.RegionOfInterest(image, [end - begin for begin, end in zip(low, high, strict=True)], low)
     bins = [round(max(spacing) / length) for length in spacing]
-    parts = [sitk.BinShrink(sitk.Cast(cropped == label, sitk.sitkFloat32), bins) for label in (1, 2)]
-    whole = [sitk.Cast(part >= 0.5, sitk.sitkUInt8) * label for label, part in enumerate(parts, 1)]
-    shrunk = sitk.Maximum(*whole)
+    shape.Execute(image)
+    shrunk = 0
+    for label in shape.GetLabels():
+        part = sitk.BinShrink(sitk.Cast(cropped == label, sitk.sitkFloat32), bins)
+        shrunk = sitk.Cast(part >= 0.5, sitk.sitkUInt8) * label + shrunk
     sitk.WriteImage(shrunk, str(path))
     return path
 
@@ -169,6 +189,7 @@ def _cells(row):
         f"{jacobian['min']:.3f} to {jacobian['max']:.0f}",
         f"{row['log_jacobian_deviation']:.2f}",
         f"{jacobian['fraction_folded']:.2g}",
+        " / ".join(f"{length:.2f}" for length in row["off"]) if row["off"] else "",
         *(f"{row['seconds']:.1f}", f"{row['megabytes']:.0f}"),
     ]
 

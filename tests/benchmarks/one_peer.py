@@ -75,10 +75,11 @@ def elastix(moving, fixed, folder):
 
 
 def _masks(volume, folder, name):
+    import numpy as np
     import SimpleITK as sitk
 
     image = sitk.ReadImage(volume)
-    for label in (1, 2):
+    for label in np.unique(sitk.GetArrayViewFromImage(image))[1:].tolist():
         path = folder / f"{name}_{label}.nii.gz"
         sitk.WriteImage(sitk.Cast(image == label, sitk.sitkFloat32), path)
         yield path
