@@ -148,7 +148,7 @@ class ArrowsPanel(QWidget):
         if not self._wanted() or not self._pair.ready or moving is None or fixed is None:
             return None
         settings = self._settings()
-        kind = settings.measures.kind if settings.measures else "voxel"
+        kind = settings.measure_kind
         measured = (id(moving), id(fixed), self._pair.version, settings.labels, kind, settings.device)
         several = self.all.isChecked()
         return Wish(measured, variants(settings, every=several), settings.engine)

@@ -108,11 +108,12 @@ def _of_fidelity(place: str, fidelity: FidelitySettings) -> dict[str, str]:
 
 def _of_surfaces(settings: RegistrationSettings) -> dict[str, str]:
     measures, found = settings.measures, {}
-    if measures is None or measures.kind == "voxel":
-        remedy = "choose Surfaces first" if measures else "switch the global stage on, and choose Surfaces"
+    if settings.measure_kind == "voxel":
         for place in FIDELITY_PLACES:
             for surfaces in OF_SURFACES:
-                found[f"{place}.name={surfaces}"] = f"Compares normals, which voxels have not: {remedy}."
+                found[f"{place}.name={surfaces}"] = (
+                    "Compares normals, which voxels have not: choose Surfaces first."
+                )
     names = {settings.linear_fidelity.name, *([measures.fidelity.name] if measures else [])}
     needing = OF_SURFACES & names
     if needing:
@@ -120,8 +121,6 @@ def _of_surfaces(settings: RegistrationSettings) -> dict[str, str]:
             f"{FIDELITIES[min(needing)].title} compare normals, which voxels have not: "
             "choose another fidelity first."
         )
-    if settings.linear_fidelity.name in OF_SURFACES:
-        found["measures"] = "The linear fidelity compares the surfaces that are chosen here."
     return found
 
 

@@ -113,7 +113,7 @@ def compare(moving: Labels, fixed: Labels, settings: RegistrationSettings) -> Co
     """
     pair = read_pair(moving, fixed)
     labels = shared_labels(pair.moving, pair.fixed, settings)
-    kind = settings.measures.kind if settings.measures else "voxel"
+    kind = settings.measure_kind
     measures = measures_of(pair, labels, kind, device=settings.device)
     surfaces = shape_of(pair.moving, labels), shape_of(pair.fixed, labels)
     return Compared(pair, labels, measures, *surfaces, laid_over(pair))

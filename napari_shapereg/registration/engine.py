@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
@@ -215,17 +215,7 @@ class Registration:
 
     def _run(self) -> Generator[RegistrationState]:
         settings = self.settings
-        measures = settings.measures or MeasureSettings()
-        shapes = shapes_from_volumes(
-            self.moving,
-            self.fixed,
-            self.labels,
-            settings.label_weights,
-            points=measures.points,
-            kind=measures.kind,
-            device=self.device,
-            initial=self._initial,
-        )
+        shapes = self._shapes(settings.measure_kind)
         if self._landmarks:
             shapes = self._with_landmarks(shapes, *self._landmarks)
         if settings.linear_model != "none":
@@ -234,6 +224,19 @@ class Registration:
             run = self._run_flow if settings.flow_model == "lattice" else self._run_momenta
             yield from run(self._shared(shapes))
         self._finished = True
+
+    def _shapes(self, kind: Literal["voxel", "surface"]) -> Shapes:
+        measures = self.settings.measures or MeasureSettings()
+        return shapes_from_volumes(
+            self.moving,
+            self.fixed,
+            self.labels,
+            self.settings.label_weights,
+            points=measures.points,
+            kind=kind,
+            device=self.device,
+            initial=self._initial,
+        )
 
     def _with_landmarks(
         self, shapes: Shapes, moving: NDArray[np.float64], fixed: NDArray[np.float64]
@@ -272,7 +275,7 @@ class Registration:
         if self.settings.overlap == "full":
             return linear_steps(shapes, kind, loss, self.settings.mirror)
         mirrored = self.settings.mirror == "always"
-        model = best_partial_pose(shapes, mirrored=mirrored, engine=loss.engine).model
+        model = best_partial_pose(self._shapes("voxel"), mirrored=mirrored, engine=loss.engine).model
         self._affine = model.affine_map(model.identity())
         return refining_steps(model, self._shared(shapes), kind, loss)
 

@@ -31,8 +31,10 @@ FEW_STEPS = 8
 REFINED = 3
 """Poses that are refined, of those that are scored."""
 LEFT_TO_RIGHT = np.diag([-1.0, 1.0, 1.0])
-ANNEALING = ((0.5, 80, 60), (0.25, 150, 10), (0.1, 300, 4), (0.05, 600, 1))
-"""For partial overlap: kernel length in radii, points per label, and how many poses are refined with it."""
+ANNEALING = ((0.5, 80), (0.25, 150), (0.1, 300), (0.05, 600))
+"""For partial overlap: kernel length in radii, and points per label."""
+APART = 0.1
+"""Poses that differ by less, root mean square in radii, are one."""
 
 
 class Pose(NamedTuple):
@@ -77,12 +79,14 @@ def best_partial_pose(shapes: Shapes, *, mirrored: bool, engine: str | Engine = 
     Neither centres nor axes correspond then. Turns spread evenly over all directions are refined, shift
     included, by the kernel correlation of Tsin and Kanade, "A correlation-based approach to robust point set
     registration" (2004): under rigid maps a kernel norm differs from minus the cross term ⟨α, k ⋆ β⟩ by a
-    constant, and what has no counterpart does not count in it. The kernel narrows as poses are dropped.
+    constant, and what has no counterpart does not count in it. A wide kernel draws any part to where most of
+    the other shape is, so the right pose may be far from the best until the kernel is narrow: only poses that
+    have met another one are dropped.
 
     Parameters
     ----------
     shapes, mirrored, engine
-        See `best_pose`.
+        See `best_pose`. Volumes tell poses apart better than surfaces do.
     """
     source, target = (pooled(measures, shapes.weights) for measures in (shapes.sources, shapes.targets))
     length = max(radius(source), radius(target))
@@ -92,10 +96,24 @@ def best_partial_pose(shapes: Shapes, *, mirrored: bool, engine: str | Engine = 
         @ _handed(_principal_axes(source).axes, mirrored=mirrored).T
     )
     poses = [Pose(_centred("rigid", turn, source, target), 0.0) for turn in axes]
-    for share, points, kept in ANNEALING:
+    for share, points in ANNEALING:
         few, loss = shapes.coarsened(points), KernelNorm(CauchyKernel(share * length), engine=engine)
-        poses = sorted((_refined(pose, few, loss) for pose in poses[:kept]), key=lambda pose: pose.cost)
+        refined = sorted((_refined(pose, few, loss) for pose in poses), key=lambda pose: pose.cost)
+        poses = _distinct(refined, few, APART * length)
     return poses[0]
+
+
+def _distinct(poses: list[Pose], shapes: Shapes, apart: float) -> list[Pose]:
+    """Keep of poses that lay the source on about the same place the first one."""
+    points = pooled(shapes.sources, shapes.weights).points.double().cpu().numpy()
+    kept: list[Pose] = []
+    places: list[NDArray[np.float64]] = []
+    for pose in poses:
+        place = pose.model.affine_map(pose.model.identity()).apply(points)
+        if all(np.square(place - other).sum(1).mean() > apart**2 for other in places):
+            kept.append(pose)
+            places.append(place)
+    return kept
 
 
 def turns(source: Measure, target: Measure, *, mirrored: bool = False) -> list[NDArray[np.float64]]:

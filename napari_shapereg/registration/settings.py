@@ -49,7 +49,7 @@ class MeasureSettings(_Frozen):
         default=FidelitySettings(), description="What the flow of this stage descends."
     )
     kind: Literal["voxel", "surface"] = Field(
-        default="voxel",
+        default="surface",
         description="Points are voxels, or triangles of the surface with normals; for the linear stage too.",
     )
     points: int = Field(default=1500, gt=0, description="About how many points a label is coarsened to.")
@@ -212,14 +212,18 @@ class RegistrationSettings(_Frozen):
 
     @model_validator(mode="after")
     def _check_normals(self) -> Self:
-        kind = self.measures.kind if self.measures else "voxel"
         asked = {"linear_fidelity": self.linear_fidelity.name}
         if self.measures:
             asked["measures.fidelity"] = self.measures.fidelity.name
         for place, name in asked.items():
-            if name in OF_SURFACES and kind != "surface":
+            if name in OF_SURFACES and self.measure_kind != "surface":
                 raise ValueError(f"{place} {name!r} compares normals: set measures.kind to 'surface'")
         return self
+
+    @property
+    def measure_kind(self) -> Literal["voxel", "surface"]:
+        """Of the points that the linear stage compares, and the global one if there is one."""
+        return (self.measures or MeasureSettings()).kind
 
     @property
     def linear_model(self) -> Literal["none", "rigid", "similarity", "affine"]:

@@ -107,6 +107,20 @@ def test_half_a_knee_finds_its_place_on_a_whole_one() -> None:
     assert min(values["after"]["dice"] for values in result.metrics["labels"].values()) > 0.9
 
 
+def test_a_part_of_another_knee_is_not_drawn_to_where_most_of_the_knee_is() -> None:
+    """The inner half fits the whole best where it is turned by 180 degrees, until the kernel is narrow."""
+    moving, fixed = sample_pair("knees")
+    whole = register(moving, fixed, settings=RegistrationSettings(model="rigid"))
+    columns, rows, planes = moving.grid.size
+    grid = moving.grid.cropped((columns // 2, 0, 0), (columns - columns // 2, rows, planes))
+    half = LabelVolume(np.ascontiguousarray(moving.data[:, :, columns // 2 :]), grid)
+    part = register(half, fixed, settings=RegistrationSettings(model="rigid", overlap="partial"))
+    points = half.grid.to_points(np.argwhere(half.data > 0)[::99, ::-1])
+    off = np.linalg.norm(part.affine.apply(points) - whole.affine.apply(points), axis=1)
+    # Measured: 4 mm, since the two knees are of unlike size; 60 mm if poses are dropped while it is wide.
+    assert off.mean() < 10
+
+
 def mirrored(volume: LabelVolume) -> LabelVolume:
     """Return the other side of the body: the same array on a grid turned from left to right."""
     grid = volume.grid

@@ -33,6 +33,7 @@ def choose(box: QComboBox, value: object):
 
 
 def test_impossible_choices_are_disabled_and_say_why(widget):
+    choose(widget.widget("measures.kind"), "voxel")
     currents = option(widget.widget(NAME), "currents")
     assert not currents.isEnabled()
     assert "choose Surfaces" in currents.toolTip()
@@ -43,6 +44,7 @@ def test_impossible_choices_are_disabled_and_say_why(widget):
 
 
 def test_a_choice_opens_what_it_makes_possible(widget, qtbot):
+    choose(widget.widget("measures.kind"), "voxel")
     with qtbot.waitSignal(widget.changed):
         choose(widget.widget("measures.kind"), "surface")
     assert option(widget.widget(NAME), "currents").isEnabled()

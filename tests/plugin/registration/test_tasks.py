@@ -126,7 +126,7 @@ def test_the_value_is_that_of_the_fidelity_summed_over_the_labels(layers, quick)
 
 def test_variants_take_over_what_means_the_same():
     chosen = {"name": "sinkhorn", "length": 3.0, "p": 1, "reach": 9.0}
-    settings = RegistrationSettings(measures={"fidelity": chosen})
+    settings = RegistrationSettings(measures={"fidelity": chosen, "kind": "voxel"})
     found = {each.name: each for each in variants(settings, every=True)}
     assert found.keys() == set(NAMES) - OF_SURFACES
     assert found["sinkhorn"] == settings.measures.fidelity
