@@ -39,7 +39,10 @@ def test_presets_go_from_coarse_to_fine() -> None:
         ({"linear": "projective"}, ["linear", "'affine'", "projective"]),
         ({"measures": {"fidelity": {"name": "wasserstein"}}}, ["measures.fidelity.name", "wasserstein"]),
         ({"linear_fidelity": {"name": "energy", "reach": 9}}, ["linear_fidelity", "only 'sinkhorn'"]),
-        ({"measures": {"fidelity": {"name": "currents"}, "kind": "voxel"}}, ["currents", "measures.kind to 'surface'"]),
+        (
+            {"measures": {"fidelity": {"name": "currents"}, "kind": "voxel"}},
+            ["currents", "measures.kind to 'surface'"],
+        ),
         ({"max_strain": 1.0}, ["max_strain", "less than 1"]),
         ({"voxels": {"blurs": [[2.0], [1.0]]}}, ["voxels", "coarsening has 4 levels", "blurs has 2"]),
     ],
