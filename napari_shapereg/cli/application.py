@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -73,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SystemExit
         Always, with the exit code.
     """
+    if arguments is None:
+        # Much is imported, and little of it becomes garbage before the process ends.
+        gc.set_threshold(50_000, 20, 20)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("SHAPEREG_DEBUG"))
     try:

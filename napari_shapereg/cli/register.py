@@ -149,7 +149,7 @@ def register(  # noqa: PLR0913 - one for each option
     kind: Annotated[
         Kind | None,
         typer.Option(
-            help="What the global stages compare: voxels or surface triangles. Default: voxel.",
+            help="What the global stages compare: voxels or surface triangles. Default: surface.",
             show_default=False,
         ),
     ] = None,

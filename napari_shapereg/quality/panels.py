@@ -34,6 +34,8 @@ WIDTH = 9.5
 """Of a page, inches."""
 MARGIN = 4.0
 """Around the labels shown, mm."""
+PADDING = 0.1
+"""Around a figure, inches."""
 _BAR = 10.0
 """Length of the scale bar, mm."""
 _LEGEND_LABELS = 4
@@ -73,7 +75,16 @@ def to_png(figure: Figure) -> bytes:
     for axes in figure.axes:
         # The solver of layouts adds in the order of addresses in memory: its last bits vary.
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
-    figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
+    # Not the word "tight", for which all is laid out once more.
+    box = figure.get_tightbbox().padded(PADDING)
+    figure.savefig(
+        buffer,
+        format="png",
+        dpi=130,
+        bbox_inches=box,
+        metadata={"Software": None},
+        pil_kwargs={"compress_level": 3},
+    )
     return buffer.getvalue()
 
 

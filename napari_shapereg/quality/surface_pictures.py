@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Displacement = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-_BINS = 100
+_BINS = 80
 """Along the longest side of the labels: triangles are as fine as a picture shows them."""
 _ARROWS = 16
 """Along the width of a view."""

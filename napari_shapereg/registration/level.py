@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 SHORTEST_STEP = 1e-3
 """Of the first step of a level: below it, the direction is taken to be no descent."""
-STEP_GROWTH = 2.0
+STEP_GROWTH = 1.5
+SHORTER_WHERE_SQUEEZED = 0.9
+"""Factor of a step that squeezes too much: there the flow is held, elsewhere the length is right."""
 BRAKE = 2.0
 """Standard deviation, in nodes, of the fading of the flow around a squeezed node,"""
 BRAKE_KEPT = 0.95
@@ -89,7 +91,7 @@ def descend(
     A direction takes along a share of the last one (Polyak, "Some methods of speeding up the convergence of
     iteration methods", 1964), so that fewer steps are needed. A step is accepted if the cost falls; else it
     is halved and the momentum forgotten. Where it would squeeze a volume of the lattice below `min_jacobian`,
-    it is halved and the flow held for the next steps, so that the rest can go on. The Lipschitz constant of a
+    the flow is held for the next steps, so that the rest can go on. The Lipschitz constant of a
     step stays below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends
     when a step lowers the cost by less than the fraction `tolerance`, when no step lowers it, or after
     `max_steps`.
@@ -123,14 +125,16 @@ def descend(
         shortest = SHORTEST_STEP * length
         there = take(level, here, length * direction, sources)
         while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
-            length /= 2
             if there.cost < here.cost:
                 around = _around(squeezed)
                 brake, direction = brake * around, around * direction
-            elif momentum.any():
-                momentum = torch.zeros_like(momentum)
-                direction = brake * downhill
-                length = _bounded(length, direction, pitch, settings)
+                length *= SHORTER_WHERE_SQUEEZED
+            else:
+                length /= 2
+                if momentum.any():
+                    momentum = torch.zeros_like(momentum)
+                    direction = brake * downhill
+                    length = _bounded(length, direction, pitch, settings)
             if length <= shortest:  # both are 0 where the direction overflows
                 return
             there = take(level, here, length * direction, sources)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from napari_shapereg.volumes import LabelVolume
 
-MARGIN_IN_RADII = 0.3
+MARGIN_IN_RADII = 0.2
 """Distance from the shapes to the border of the lattice: room for the displacement to fade."""
 FADE = 0.5
 """Of the margin, over which steps fade to zero at the border."""

@@ -180,14 +180,14 @@ class RegistrationSettings(_Frozen):
         description="Used where no pitch is given: in fixed voxels (the cube root of their volume).",
     )
     regularity: float = Field(
-        default=1e-4,
+        default=1.5e-4,
         ge=0,
         description="Weight of the Dirichlet energy of the flow in the cost of the local stage.",
     )
     max_nodes: int = Field(
         default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."
     )
-    max_steps: int = Field(default=24, gt=0, description="Steps at each level.")
+    max_steps: int = Field(default=16, gt=0, description="Steps at each level.")
     tolerance: Positive = Field(
         default=2e-3, description="A level ends when a step lowers its cost by less than this fraction."
     )
@@ -263,9 +263,9 @@ class RegistrationSettings(_Frozen):
             return cls()
         if name == "fast":
             coarse = VoxelSettings(smoothness=2.0)  # Between nodes 3 voxels apart the inverse bends, too.
-            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=15, voxels=coarse)
+            return cls(pitch_in_voxels=3.0, max_nodes=500_000, max_steps=12, voxels=coarse)
         if name == "accurate":
-            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=38, tolerance=1e-3)
+            return cls(pitch_in_voxels=1.1, max_nodes=12_000_000, max_steps=26, tolerance=1e-3)
         msg = f"no preset is called {name!r}; choose 'fast', 'balanced' or 'accurate'"
         raise InputError(msg)
 

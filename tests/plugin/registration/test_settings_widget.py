@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_told_and_taken_back(widget, notices):
     assert "0.5, x" in notices[-1].message
     widget.widget("regularity").setText("-1")
     widget.widget("regularity").editingFinished.emit()
-    assert widget.widget("regularity").text() == "0.0001"
+    assert widget.widget("regularity").text() == "0.00015"
     assert "regularity" in notices[-1].message
     line.setText("0.6, 0.4, 0.2")
     line.editingFinished.emit()
