@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -75,8 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     if arguments is None:
-        # Much is imported, and little of it becomes garbage before the process ends.
+        # Most of what is imported lives as long as the process, and goes with it.
         gc.set_threshold(50_000, 20, 20)
+        atexit.register(gc.freeze)
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("SHAPEREG_DEBUG"))
     try:
