@@ -28,6 +28,8 @@ SHORTEST_STEP = 1e-3
 STEP_GROWTH = 1.5
 SHORTER_WHERE_SQUEEZED = 0.9
 """Factor of a step that squeezes too much: there the flow is held, elsewhere the length is right."""
+PATIENCE = 2
+"""Steps in a row that lower the cost too little, before a level ends: one may have met an obstacle."""
 BRAKE = 2.0
 """Standard deviation, in nodes, of the fading of the flow around a squeezed node,"""
 BRAKE_KEPT = 0.95
@@ -91,9 +93,9 @@ def descend(
     A direction takes along a share of the last one (Polyak, "Some methods of speeding up the convergence of
     iteration methods", 1964), so that fewer steps are needed. A step is accepted if the cost falls; else it
     is halved and the momentum forgotten. Where it would squeeze a volume of the lattice below `min_jacobian`,
-    the flow is held for the next steps, so that the rest can go on. The Lipschitz constant of a
-    step stays below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends
-    when a step lowers the cost by less than the fraction `tolerance`, when no step lowers it, or after
+    the flow is held for the next steps, so that the rest can go on. The Lipschitz constant of a step stays
+    below `max_strain`, so that each factor of the composition is a homeomorphism. The descent ends when two
+    steps in a row lower the cost by less than the fraction `tolerance`, when none lowers it, or after
     `max_steps`.
 
     Parameters
@@ -112,7 +114,7 @@ def descend(
     Position
         Of falling cost. A cost that is not a number is yielded as it is, and is the last.
     """
-    here, length = start, 1.0
+    here, length, slow = start, 1.0, 0
     pitch = level.flow.lattice.pitch
     floor = min(settings.min_jacobian, float(least_determinant(here.displacement, pitch).amin()))
     brake = torch.ones_like(here.displacement[0])
@@ -139,7 +141,8 @@ def descend(
                 return
             there = take(level, here, length * direction, sources)
         yield there
-        if not math.isfinite(there.cost) or there.cost > here.cost * (1 - settings.tolerance):
+        slow = slow + 1 if there.cost > here.cost * (1 - settings.tolerance) else 0
+        if not math.isfinite(there.cost) or slow == PATIENCE:
             return
         here, length, momentum = there, length * STEP_GROWTH, direction
         brake = 1 - BRAKE_KEPT * (1 - brake)

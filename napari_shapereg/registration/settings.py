@@ -189,7 +189,8 @@ class RegistrationSettings(_Frozen):
     )
     max_steps: int = Field(default=16, gt=0, description="Steps at each level.")
     tolerance: Positive = Field(
-        default=2e-3, description="A level ends when a step lowers its cost by less than this fraction."
+        default=2e-3,
+        description="A level ends when two steps in a row lower its cost by less than this fraction each.",
     )
     max_strain: float = Field(
         default=0.4, gt=0, lt=1, description="Bound on the Lipschitz constant of each step."
