@@ -226,13 +226,12 @@ class Registration:
         self._finished = True
 
     def _shapes(self, kind: Literal["voxel", "surface"]) -> Shapes:
-        measures = self.settings.measures or MeasureSettings()
         return shapes_from_volumes(
             self.moving,
             self.fixed,
             self.labels,
             self.settings.label_weights,
-            points=measures.points,
+            points=(self.settings.measures or MeasureSettings()).points,
             kind=kind,
             device=self.device,
             initial=self._initial,
@@ -275,7 +274,8 @@ class Registration:
         if self.settings.overlap == "full":
             return linear_steps(shapes, kind, loss, self.settings.mirror)
         mirrored = self.settings.mirror == "always"
-        model = best_partial_pose(self._shapes("voxel"), mirrored=mirrored, engine=loss.engine).model
+        solid = replace(self._shapes("voxel"), pairs=shapes.pairs)
+        model = best_partial_pose(solid, mirrored=mirrored, engine=loss.engine).model
         self._affine = model.affine_map(model.identity())
         return refining_steps(model, self._shared(shapes), kind, loss)
 

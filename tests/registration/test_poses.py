@@ -107,6 +107,20 @@ def test_half_a_knee_finds_its_place_on_a_whole_one() -> None:
     assert min(values["after"]["dice"] for values in result.metrics["labels"].values()) > 0.9
 
 
+def test_landmarks_say_how_two_parts_lie() -> None:
+    """Where both views are cut, other parts fit as well as those that both show."""
+    moving, fixed = sample_pair("knees")
+    whole = register(moving, fixed, settings=RegistrationSettings(model="rigid"))
+    (*_, planes), (*_, last) = moving.grid.size, fixed.grid.size
+    parts = cropped(moving, 0, int(0.65 * planes)), cropped(fixed, int(0.35 * last), last)
+    here = moving.grid.to_points(np.argwhere(moving.data > 0)[::4001, ::-1])[:6]
+    there = whole.affine.apply(here)
+    settings = RegistrationSettings(model="rigid", overlap="partial")
+    found = register(*parts, settings=settings, landmarks=(here, there)).affine
+    # Measured: 0.3 mm; 12 mm if the search does not know them, 68 mm without any.
+    assert np.linalg.norm(found.apply(here) - there, axis=1).mean() < 3
+
+
 def test_a_part_of_another_knee_is_not_drawn_to_where_most_of_the_knee_is() -> None:
     """The inner half fits the whole best where it is turned by 180 degrees, until the kernel is narrow."""
     moving, fixed = sample_pair("knees")
