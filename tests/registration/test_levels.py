@@ -170,6 +170,25 @@ def test_a_cost_that_is_no_number_is_the_last(level: VoxelLevel) -> None:
     assert positions[0].cost != positions[0].cost
 
 
+class Halting(Rising):
+    """A level whose cost is told beforehand."""
+
+    def __init__(self, flow: LatticeFlow, costs: list[float]) -> None:
+        super().__init__(flow, 1.0)
+        self.costs = iter(costs)
+
+    def position(self, displacement: torch.Tensor, points: dict[int, torch.Tensor]) -> Position:
+        cost = next(self.costs)
+        return Position(displacement, points, cost, 0.0, cost)
+
+
+def test_one_slow_step_does_not_end_a_level_but_two_in_a_row_do(level: VoxelLevel) -> None:
+    halting = Halting(level.flow, [1.0, 0.9, 0.8999, 0.7, 0.6999, 0.6998, 0.5])
+    start = halting.position(level.flow.identity(), {})
+    costs = [position.cost for position in descend(halting, start, {}, RegistrationSettings(tolerance=1e-3))]
+    assert costs == [0.9, 0.8999, 0.7, 0.6999, 0.6998]
+
+
 class Collapsing:
     """A level whose cost falls as long as the middle of the lattice is squeezed."""
 
