@@ -15,7 +15,7 @@ command -v xauth >/dev/null 2>&1 || need xauth
 command -v c++ >/dev/null 2>&1 || need g++
 
 # Ubuntu has a browser from its snap store alone.
-if ! command -v chromium >/dev/null 2>&1 && ! command -v google-chrome >/dev/null 2>&1 && grep -qx ID=debian /etc/os-release; then
+if ! command -v chromium >/dev/null 2>&1 && ! command -v google-chrome >/dev/null 2>&1 && grep -sqx ID=debian /etc/os-release; then
     need chromium
 fi
 
