@@ -34,8 +34,10 @@ WIDTH = 9.5
 """Of a page, inches."""
 MARGIN = 4.0
 """Around the labels shown, mm."""
-PADDING = 0.1
-"""Around a figure, inches."""
+_DOTS = 130
+"""In an inch."""
+_PADDING = 13
+"""Around a figure, dots."""
 _BAR = 10.0
 """Length of the scale bar, mm."""
 _LEGEND_LABELS = 4
@@ -64,28 +66,36 @@ def new_figure(width: float, height: float) -> Figure:
         raise MissingExtraError(
             "pictures need matplotlib, which is not installed: pip install 'napari-shapereg[report]'"
         ) from error
-    return Figure(figsize=(width, height), layout="compressed")
+    return Figure(figsize=(width, height), dpi=_DOTS, layout="compressed")
 
 
 def to_png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file, the same for the same figure."""
-    buffer = io.BytesIO()
+    """Return a figure, cut to what is drawn, as the bytes of a PNG file, the same for the same figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
         # The solver of layouts adds in the order of addresses in memory: its last bits vary.
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
-    # Not the word "tight", for which all is laid out once more.
-    box = figure.get_tightbbox().padded(PADDING)
-    figure.savefig(
-        buffer,
-        format="png",
-        dpi=130,
-        bbox_inches=box,
-        metadata={"Software": None},
-        pil_kwargs={"compress_level": 3},
-    )
+    # Not `Figure.savefig`, which draws all twice more to find out what it should cut.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    drawn = _cut(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    buffer = io.BytesIO()
+    Image.fromarray(drawn).save(buffer, "png", compress_level=3)
     return buffer.getvalue()
+
+
+def _cut(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the part of an image that is not white, and some white around it."""
+    ink = (pixels[..., :3] < pixels.max()).any(axis=2)
+    parts = []
+    for axis in (1, 0):
+        drawn = np.flatnonzero(ink.any(axis=axis))
+        parts.append(slice(max(0, drawn[0] - _PADDING), drawn[-1] + 1 + _PADDING))
+    return pixels[tuple(parts)]
 
 
 def row_height(sizes: Iterable[tuple[float, float]]) -> float:

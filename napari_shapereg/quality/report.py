@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from napari_shapereg.quality.surface_pictures import Displacement
     from napari_shapereg.volumes import LabelVolume
 
-__all__ = ["Page", "ReportedMap", "report_page", "write_comparison_picture", "write_page"]
+__all__ = [
+    "Page",
+    "ReportedMap",
+    "draw_labels",
+    "draw_map",
+    "report_page",
+    "write_comparison_picture",
+    "write_page",
+]
 
 ENDINGS = (".html", ".pdf")
 _TEMPLATE = "report.html.j2"
@@ -45,14 +53,11 @@ class ReportedMap(NamedTuple):
     ----------
     transform : SimpleITK.Transform
         Fixed to moving points, y ↦ A⁻¹(y + u(y)), LPS mm.
-    matrix : (3, 3) float64 array
-        A, moving to fixed.
     displacement : callable
         Takes (N, 3) fixed points and returns u there, LPS mm.
     """
 
     transform: sitk.Transform
-    matrix: NDArray[np.float64]
     displacement: Displacement
 
 
@@ -61,6 +66,57 @@ class Page(NamedTuple):
 
     title: str
     html: str
+
+
+def draw_map(fixed: LabelVolume, mapping: ReportedMap) -> dict[str, Any]:
+    """Draw the pictures of a report that need no warped labels: the displacement and det J.
+
+    Parameters
+    ----------
+    fixed : LabelVolume
+    mapping : ReportedMap
+
+    Returns
+    -------
+    dict
+        Pictures by their names in the page.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    return {
+        "displacement": _embedded(displacement_picture(fixed, mapping.displacement)),
+        "map": _embedded(jacobian_map_picture(mapping.transform, fixed)),
+    }
+
+
+def draw_labels(fixed: LabelVolume, moving: LabelVolume, after: LabelVolume) -> dict[str, Any]:
+    """Draw the pictures of a report that need no measurements: silhouettes and slices.
+
+    Parameters
+    ----------
+    fixed, moving, after : LabelVolume
+        See `report_page`.
+
+    Returns
+    -------
+    dict
+        Pictures by their names in the page.
+
+    Raises
+    ------
+    InputError
+        The fixed and the warped labels lie on different grids.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    return {
+        "in_turn": [_embedded(picture) for picture in before_and_after(fixed, moving, after)],
+        "slices_in_turn": [_embedded(picture) for picture in fixed_and_warped(fixed, after)],
+        "mosaic": _embedded(mosaic_picture(fixed, after)),
+    }
 
 
 def report_page(  # noqa: PLR0913 (a report is made of that many things, each named)
@@ -74,9 +130,10 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
     history: Sequence[tuple[str, int, float]],
     provenance: Mapping[str, Any],
     warnings: Sequence[str],
-    mapping: ReportedMap | None = None,
+    pictures: Mapping[str, Any],
+    matrix: NDArray[np.float64] | None = None,
 ) -> Page:
-    """Lay out the report of one registration and draw its pictures.
+    """Lay out the report of one registration.
 
     Everything given is escaped: names and settings cannot become markup. The page holds no script and may
     load nothing, which its own content security policy enforces.
@@ -95,8 +152,10 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
         In the order of the run; may be empty.
     warnings : sequence of str
         Sentences such as those of `concerns`.
-    mapping : ReportedMap, optional
-        Without it there are no pictures of the displacement and of det J.
+    pictures : mapping
+        What `draw_labels` returns and, where the map is known, what `draw_map` returns.
+    matrix : (3, 3) float64 array, optional
+        Of the linear part of the map, moving to fixed.
 
     Returns
     -------
@@ -105,7 +164,7 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
     Raises
     ------
     InputError
-        The volumes lie on different grids.
+        The fixed and the warped labels lie on different grids.
     MissingExtraError
         Jinja2 or matplotlib is not installed.
     """
@@ -116,17 +175,13 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
         labels=metrics["labels"],
         jacobian=metrics.get("jacobian"),
         consistency=metrics.get("inverse_consistency"),
-        orientation=orientation_rows(fixed, moving, mapping.matrix if mapping else None),
-        in_turn=[_embedded(picture) for picture in before_and_after(fixed, moving, after)],
-        slices_in_turn=[_embedded(picture) for picture in fixed_and_warped(fixed, after)],
-        mosaic=_embedded(mosaic_picture(fixed, after)),
+        orientation=orientation_rows(fixed, moving, matrix),
         worst=_embedded(worst_points_picture(fixed, after, worst)) if worst else None,
         histogram=_embedded(jacobian_plot(metrics["jacobian"])) if metrics.get("jacobian") else None,
-        displacement=_embedded(displacement_picture(fixed, mapping.displacement)) if mapping else None,
-        map=_embedded(jacobian_map_picture(mapping.transform, fixed)) if mapping else None,
         costs=_embedded(cost_plot(history)) if history else None,
         provenance=list(_rows(provenance)),
         settings=list(_rows({**settings, "seed": _SEED})),
+        **{"displacement": None, "map": None, **pictures},
     )
     return Page(_sound(title), _sound(html))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -159,15 +160,16 @@ class RegisteredPair(ABC):
             A report is asked for and the extra "report" is not installed.
         """
         with complete_folder(folder, overwrite=overwrite) as place:
+            reports = {"report.html": report, "report.pdf": pdf}
+            if any(reports.values()):
+                # First, because it draws on one core while it measures on the other.
+                self.write_report(*(place / name for name, wanted in reports.items() if wanted))
             write_transform(self.transform, place / "fixed_to_moving.h5")
             write_transform(self.inverse_transform, place / "moving_to_fixed.h5")
             write_labels(self.warped, place / "warped_labels.nii.gz")
             _write_json(self.metrics, place / "metrics.json")
             _write_json(self.settings.model_dump(mode="json"), place / "settings.json")
             self._write_more(place)
-            reports = {"report.html": report, "report.pdf": pdf}
-            if any(reports.values()):
-                self.write_report(*(place / name for name, wanted in reports.items() if wanted))
             if displacement:
                 write_displacement(self.transform, self.fixed.grid, place / "displacement.nii.gz")
             if jacobian:
@@ -193,9 +195,21 @@ class RegisteredPair(ABC):
         MissingExtraError
             The extra "report" is not installed.
         """
-        from napari_shapereg.quality.report import ReportedMap, report_page, write_page
+        from napari_shapereg.quality.report import (
+            ReportedMap,
+            draw_labels,
+            draw_map,
+            report_page,
+            write_page,
+        )
 
-        metrics = self.metrics
+        mapping = ReportedMap(self.transform, self._local_displacement)
+        with ThreadPoolExecutor(max_workers=1) as background:
+            warping = background.submit(lambda: self.warped)
+            measuring = background.submit(lambda: self.metrics)
+            pictures = draw_map(self.fixed, mapping)
+            pictures |= draw_labels(self.fixed, self.moving, warping.result())
+            metrics = measuring.result()
         facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}
         page = report_page(
             title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",
@@ -207,7 +221,8 @@ class RegisteredPair(ABC):
             history=[(step["level"], step["iteration"], step["cost"]) for step in metrics["history"]],
             provenance=facts | metrics["provenance"],
             warnings=metrics["concerns"],
-            mapping=ReportedMap(self.transform, self.affine.matrix, self._local_displacement),
+            pictures=pictures,
+            matrix=self.affine.matrix,
         )
         for path in paths:
             write_page(page, path)

@@ -16,7 +16,14 @@ from napari_shapereg.quality import Metrics, inverse_consistency, label_agreemen
 from napari_shapereg.quality.flicker import before_and_after, fixed_and_warped
 from napari_shapereg.quality.panels import new_figure, to_png
 from napari_shapereg.quality.plots import cost_plot
-from napari_shapereg.quality.report import Page, ReportedMap, report_page, write_page
+from napari_shapereg.quality.report import (
+    Page,
+    ReportedMap,
+    draw_labels,
+    draw_map,
+    report_page,
+    write_page,
+)
 from napari_shapereg.transforms import transform_points
 from napari_shapereg.volumes import ImageGrid, LabelVolume
 
@@ -58,6 +65,7 @@ def content(fixed, warped, smooth_map, affine):
         names=fixed.names,
         moving_volumes={2: 1234.0},
     )
+    mapping = ReportedMap(smooth_map, lambda points: transform_points(smooth_map, points) - points)
     return {
         "title": f"A knee {EVIL}",
         "fixed": fixed,
@@ -68,9 +76,8 @@ def content(fixed, warped, smooth_map, affine):
         "history": [("affine", 0, 4.0), ("affine", 1, 2.0), ("flow", 0, 9.0), ("flow", 1, 3.0)],
         "provenance": {"moving": {"file": EVIL}, "device": "cpu"},
         "warnings": ["Label 2 grew by 31 % in volume.", EVIL],
-        "mapping": ReportedMap(
-            smooth_map, np.eye(3), lambda points: transform_points(smooth_map, points) - points
-        ),
+        "matrix": np.eye(3),
+        "mapping": mapping,
     }
 
 
@@ -84,6 +91,7 @@ def grid():
 def undrawn(monkeypatch):
     """Spare tests of the words the drawing of pictures."""
     dot = new_figure(0.1, 0.1)
+    dot.text(0.5, 0.5, ".")
     png = to_png(dot)
     for name in ("mosaic", "displacement", "jacobian_map", "worst_points"):
         monkeypatch.setattr(report, f"{name}_picture", lambda *_: png)
@@ -91,12 +99,22 @@ def undrawn(monkeypatch):
         monkeypatch.setattr(report, name, lambda *_: (png, png))
 
 
+def page_of(content):
+    """Lay out a report as a registration does."""
+    given = dict(content)
+    mapping = given.pop("mapping")
+    pictures = draw_labels(given["fixed"], given["moving"], given["after"])
+    if mapping:
+        pictures |= draw_map(given["fixed"], mapping)
+    return report_page(**given, pictures=pictures)
+
+
 def read(path):
     return Parsed(Path(path).read_text("utf-8"))
 
 
 def test_the_page_says_what_was_measured(tmp_path, content, undrawn):
-    page = read(write_page(report_page(**content), tmp_path / "report.html"))
+    page = read(write_page(page_of(content), tmp_path / "report.html"))
     assert page.open == []
     row = content["metrics"]["labels"]["5"]
     for value in (
@@ -118,7 +136,7 @@ def test_the_page_says_what_was_measured(tmp_path, content, undrawn):
 
 
 def test_whatever_the_user_supplies_is_text(tmp_path, content, undrawn):
-    path = write_page(report_page(**content), tmp_path / "report.html")
+    path = write_page(page_of(content), tmp_path / "report.html")
     page = read(path)
     assert "script" not in page.tags
     # Title (twice: in the head and on the page), label (twice), warning, setting, provenance.
@@ -127,7 +145,7 @@ def test_whatever_the_user_supplies_is_text(tmp_path, content, undrawn):
 
 
 def test_the_page_stands_alone(tmp_path, content):
-    page = read(write_page(report_page(**content), tmp_path / "report.html"))
+    page = read(write_page(page_of(content), tmp_path / "report.html"))
     sources = [
         value for tag, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
     ]
@@ -148,7 +166,7 @@ def test_a_report_without_a_map_and_without_warnings(tmp_path, content, undrawn)
     content["metrics"]["labels"]["2"]["after"] = None
     page = read(
         write_page(
-            report_page(**{**content, "warnings": [], "history": [], "mapping": None}),
+            page_of({**content, "warnings": [], "history": [], "mapping": None, "matrix": None}),
             tmp_path / "report.html",
         )
     )
@@ -159,7 +177,7 @@ def test_a_report_without_a_map_and_without_warnings(tmp_path, content, undrawn)
 
 
 def test_the_same_content_gives_the_same_page(content):
-    assert report_page(**content) == report_page(**content)
+    assert page_of(content) == page_of(content)
 
 
 def test_costs_of_any_sign_and_size_are_drawn():
@@ -170,7 +188,7 @@ def test_costs_of_any_sign_and_size_are_drawn():
 def test_a_name_of_any_bytes_is_written_out(tmp_path, content, undrawn):
     content["title"] = "knee \udcff.nii"  # how Python holds a byte of a file's name that is no UTF-8
     for name in ("report.html", "report.pdf"):
-        assert write_page(report_page(**content), tmp_path / name).stat().st_size
+        assert write_page(page_of(content), tmp_path / name).stat().st_size
     assert "knee \\udcff.nii" in read(tmp_path / "report.html").text
 
 
@@ -187,14 +205,14 @@ def test_an_interrupted_report_leaves_nothing(tmp_path, content, undrawn, monkey
 
     monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(InputError, match=r"report\.html: cannot be written \(No space left on device\)"):
-        write_page(report_page(**content), tmp_path / "report.html")
+        write_page(page_of(content), tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_jinja2_the_extra_is_named(tmp_path, content, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match=r"napari-shapereg\[report\]"):
-        write_page(report_page(**content), tmp_path / "report.html")
+        write_page(page_of(content), tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,7 +221,7 @@ def test_volumes_on_other_grids_are_refused(tmp_path, content):
         np.ones((2, 2, 2), np.uint8), content["fixed"].grid.cropped((0, 0, 0), (2, 2, 2))
     )
     with pytest.raises(InputError, match="different grids"):
-        report_page(**content)
+        page_of(content)
 
 
 def test_other_endings_are_refused(tmp_path):
