@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_shapereg.quality.panels import new_figure, to_png
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 _STYLES = ("-", "--", "-.", ":")
 
 
-def jacobian_plot(jacobian: Mapping[str, Any]) -> bytes:
+def jacobian_plot(edges: ArrayLike, counts: ArrayLike) -> bytes:
     """Return a PNG with the histogram of det J.
 
     Parameters
     ----------
-    jacobian : mapping
-        ``jacobian`` of `Metrics.to_dict`.
+    edges : (n + 1,) array
+        Borders of the bins, ascending.
+    counts : (n,) array
+        Voxels in each.
 
     Returns
     -------
@@ -32,8 +36,7 @@ def jacobian_plot(jacobian: Mapping[str, Any]) -> bytes:
     MissingExtraError
         matplotlib is not installed.
     """
-    edges = np.asarray(jacobian["histogram"]["edges"], dtype=float)
-    counts = np.asarray(jacobian["histogram"]["counts"], dtype=float)
+    edges, counts = np.asarray(edges, dtype=float), np.asarray(counts, dtype=float)
     figure = new_figure(6.5, 2.6)
     panel = figure.add_subplot()
     panel.stairs(counts, edges, fill=True, color="0.55")

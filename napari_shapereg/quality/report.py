@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from numpy.typing import NDArray
 
+    from napari_shapereg.quality.regularity import Regularity
     from napari_shapereg.quality.surface_pictures import Displacement
     from napari_shapereg.volumes import LabelVolume
 
 __all__ = [
     "Page",
     "ReportedMap",
+    "draw_histogram",
     "draw_labels",
     "draw_map",
     "report_page",
@@ -90,6 +92,12 @@ def draw_map(fixed: LabelVolume, mapping: ReportedMap) -> dict[str, Any]:
         "displacement": _embedded(displacement_picture(fixed, mapping.displacement)),
         "map": _embedded(jacobian_map_picture(mapping.transform, fixed)),
     }
+
+
+def draw_histogram(regularity: Regularity) -> dict[str, Any]:
+    """Draw the picture of a report that needs the determinants of the map, as `draw_map` does its own."""
+    plot = jacobian_plot(regularity.histogram_edges, regularity.histogram_counts)
+    return {"histogram": _embedded(plot)}
 
 
 def draw_labels(fixed: LabelVolume, moving: LabelVolume, after: LabelVolume) -> dict[str, Any]:
@@ -153,7 +161,7 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
     warnings : sequence of str
         Sentences such as those of `concerns`.
     pictures : mapping
-        What `draw_labels` returns and, where the map is known, what `draw_map` returns.
+        What `draw_labels` returns and, where the map is known, what `draw_map` and `draw_histogram` return.
     matrix : (3, 3) float64 array, optional
         Of the linear part of the map, moving to fixed.
 
@@ -177,11 +185,10 @@ def report_page(  # noqa: PLR0913 (a report is made of that many things, each na
         consistency=metrics.get("inverse_consistency"),
         orientation=orientation_rows(fixed, moving, matrix),
         worst=_embedded(worst_points_picture(fixed, after, worst)) if worst else None,
-        histogram=_embedded(jacobian_plot(metrics["jacobian"])) if metrics.get("jacobian") else None,
         costs=_embedded(cost_plot(history)) if history else None,
         provenance=list(_rows(provenance)),
         settings=list(_rows({**settings, "seed": _SEED})),
-        **{"displacement": None, "map": None, **pictures},
+        **{"displacement": None, "map": None, "histogram": None, **pictures},
     )
     return Page(_sound(title), _sound(html))
 

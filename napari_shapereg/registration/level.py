@@ -125,13 +125,18 @@ def descend(
         direction = downhill.add(momentum, alpha=level.momentum).mul_(brake)
         length = _bounded(length, direction, pitch, settings)
         shortest = SHORTEST_STEP * length
-        there = take(level, here, length * direction, sources)
-        while there.cost >= here.cost or (squeezed := _squeezed(there, floor, pitch)).any():
-            if there.cost < here.cost:
+        while True:
+            checkpoint()
+            displacement = level.flow.compose(here.displacement, length * direction)
+            squeezed = least_determinant(displacement, pitch) < floor
+            if squeezed.any():
                 around = _around(squeezed)
                 brake, direction = brake * around, around * direction
                 length *= SHORTER_WHERE_SQUEEZED
             else:
+                there = level.position(displacement, carry(sources, displacement, pitch))
+                if not there.cost >= here.cost:  # lower, or not a number
+                    break
                 length /= 2
                 if momentum.any():
                     momentum = torch.zeros_like(momentum)
@@ -139,7 +144,6 @@ def descend(
                     length = _bounded(length, direction, pitch, settings)
             if length <= shortest:  # both are 0 where the direction overflows
                 return
-            there = take(level, here, length * direction, sources)
         yield there
         slow = slow + 1 if there.cost > here.cost * (1 - settings.tolerance) else 0
         if not math.isfinite(there.cost) or slow == PATIENCE:
@@ -152,10 +156,6 @@ def _bounded(length: float, direction: Tensor, pitch: float, settings: Registrat
     return min(length, settings.max_strain / max(lipschitz_bound(direction, pitch), 1e-12))
 
 
-def _squeezed(position: Position, floor: float, pitch: float) -> Tensor:
-    return least_determinant(position.displacement, pitch) < floor
-
-
 def _around(squeezed: Tensor) -> Tensor:
     """Return the (z, y, x) factor that is 0 on and next to the marked nodes and rises smoothly to 1."""
     alone = smooth(_single_node(squeezed), BRAKE, 1.0).amax()
@@ -164,16 +164,9 @@ def _around(squeezed: Tensor) -> Tensor:
 
 
 def _single_node(like: Tensor) -> Tensor:
-    node = torch.zeros(1, *like.shape, device=like.device)
-    node[0, like.shape[0] // 2, like.shape[1] // 2, like.shape[2] // 2] = 1
+    node = torch.zeros(1, 3, 3, 3, device=like.device)
+    node[0, 1, 1, 1] = 1
     return node
-
-
-def take(level: Level[PositionT], here: PositionT, step: Tensor, sources: Points) -> PositionT:
-    """Return the position after one step: φ⁻¹ ∘ (id + w)."""
-    checkpoint()
-    displacement = level.flow.compose(here.displacement, step)
-    return level.position(displacement, carry(sources, displacement, level.flow.lattice.pitch))
 
 
 def carry(points: Points, displacement: Tensor, pitch: float) -> Points:

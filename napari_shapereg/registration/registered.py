@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_shapereg.deformations import AffineMap
+    from napari_shapereg.quality import Regularity
     from napari_shapereg.registration.settings import RegistrationSettings
     from napari_shapereg.volumes import LabelVolume
 
@@ -86,6 +87,11 @@ class RegisteredPair(ABC):
         return resample_labels(self.moving, self.fixed.grid, sitk.Transform())
 
     @cached_property
+    def regularity(self) -> Regularity:
+        """The determinants of `transform` over the fixed grid."""
+        return regularity(self.transform, self.fixed.grid)
+
+    @cached_property
     def measured(self) -> Metrics:
         """The agreement before and after, the regularity of the map, and how well its inverse undoes it."""
         volumes = {
@@ -95,7 +101,7 @@ class RegisteredPair(ABC):
         return Metrics(
             before=label_agreement(self.fixed, self.before, self.labels),
             after=label_agreement(self.fixed, self.warped, self.labels),
-            regularity=regularity(self.transform, self.fixed.grid),
+            regularity=self.regularity,
             inverse_consistency=inverse_consistency(self.transform, self.inverse_transform, self.fixed),
             names={**self.moving.names, **self.fixed.names},
             moving_volumes=volumes,
@@ -197,6 +203,7 @@ class RegisteredPair(ABC):
         """
         from napari_shapereg.quality.report import (
             ReportedMap,
+            draw_histogram,
             draw_labels,
             draw_map,
             report_page,
@@ -205,9 +212,12 @@ class RegisteredPair(ABC):
 
         mapping = ReportedMap(self.transform, self._local_displacement)
         with ThreadPoolExecutor(max_workers=1) as background:
+            # In the order in which the pictures need them.
+            measuring_map = background.submit(lambda: self.regularity)
             warping = background.submit(lambda: self.warped)
             measuring = background.submit(lambda: self.metrics)
             pictures = draw_map(self.fixed, mapping)
+            pictures |= draw_histogram(measuring_map.result())
             pictures |= draw_labels(self.fixed, self.moving, warping.result())
             metrics = measuring.result()
         facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}

@@ -187,7 +187,7 @@ class RegistrationSettings(_Frozen):
     max_nodes: int = Field(
         default=4_000_000, gt=1000, description="The pitch is raised until the lattice fits."
     )
-    max_steps: int = Field(default=16, gt=0, description="Steps at each level.")
+    max_steps: int = Field(default=18, gt=0, description="Steps at each level.")
     tolerance: Positive = Field(
         default=2e-3,
         description="A level ends when two steps in a row lower its cost by less than this fraction each.",
@@ -196,7 +196,7 @@ class RegistrationSettings(_Frozen):
         default=0.4, gt=0, lt=1, description="Bound on the Lipschitz constant of each step."
     )
     min_jacobian: float = Field(
-        default=0.08,
+        default=0.12,
         gt=0,
         lt=1,
         description=(

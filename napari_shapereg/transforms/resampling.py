@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import SimpleITK as sitk
 
 from napari_shapereg.errors import InputError
 from napari_shapereg.transforms.containers import require_3d
+from napari_shapereg.transforms.reach import reaching_voxels
 from napari_shapereg.volumes import LabelVolume
 
 if TYPE_CHECKING:
     from napari_shapereg.volumes import ImageGrid
+
+    Box = tuple[slice, slice, slice]
 
 INTERPOLATORS = {
     "nearest": sitk.sitkNearestNeighbor,
@@ -46,8 +50,30 @@ def resample_labels(moving: LabelVolume, grid: ImageGrid, transform: sitk.Transf
     InputError
         The transform is not 3-D.
     """
-    warped = _resample(moving.to_image(), grid, transform, sitk.sitkNearestNeighbor, 0.0)
-    return LabelVolume(sitk.GetArrayFromImage(warped), grid, moving.names, moving.colors)
+    require_3d(transform)
+    data = np.zeros(grid.shape, dtype=moving.data.dtype)
+    places = _reaching_labels(moving, grid, transform)
+    if data[places].size:
+        part = grid.cropped(*_start_and_size(places))
+        warped = _resample(moving.to_image(), part, transform, sitk.sitkNearestNeighbor, 0.0)
+        data[places] = sitk.GetArrayViewFromImage(warped)
+    return LabelVolume(data, grid, moving.names, moving.colors)
+
+
+def _reaching_labels(moving: LabelVolume, grid: ImageGrid, transform: sitk.Transform) -> Box:
+    """Return where labels can come from: most voxels end far from any, and each takes ITK as long."""
+    if not moving.labels:
+        return (slice(0, 0),) * 3
+    if transform.IsLinear():  # ITK needs no help, and its roundings are those of the whole grid.
+        z, y, x = (slice(0, count) for count in grid.shape)
+        return z, y, x
+    labelled = moving.grid.cropped(*_start_and_size(moving.bounding_box()))
+    return reaching_voxels(transform, grid, labelled.corners())
+
+
+def _start_and_size(places: Box) -> tuple[list[int], list[int]]:
+    """Return the first voxel of a (z, y, x) box and its voxels along each axis, x, y, z."""
+    return [part.start for part in places[::-1]], [part.stop - part.start for part in places[::-1]]
 
 
 def resample_image(
