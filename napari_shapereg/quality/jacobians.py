@@ -84,6 +84,12 @@ def _planes(
     transform: sitk.Transform, grid: ImageGrid, region: CurvedRegion
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the determinants (y, x) on the planes of a region, in the order of z, without a mirroring."""
+    # torch is slow to import, and whoever compares labels only can do without.
+    import torch
+
+    from napari_shapereg.deformations.fields import jacobian_determinant
+
+    to_voxels = torch.from_numpy(np.linalg.inv(grid.matrix))
     sign = -1.0 if np.linalg.det(region.matrix) < 0 else 1.0
     x, y, _ = region.size
     thickness = max(1, _SLAB_VOXELS // max(1, x * y))
@@ -91,10 +97,11 @@ def _planes(
         last = min(first + thickness, region.stop[2])
         start, stop = (*region.start[:2], first), (*region.stop[:2], last)
         low, high = _with_neighbours(start, stop, grid.size)
-        samples = _sample(transform, grid, low, high)
+        samples = torch.from_numpy(_sample(transform, grid, low, high))
+        in_voxels = torch.tensordot(to_voxels, samples, dims=([1], [3]))
+        determinants = jacobian_determinant(in_voxels, 1.0).numpy()
         inner = tuple(slice(a - b, c - b) for a, b, c in zip(start, low, stop, strict=True))
-        for z in range(first, last):
-            yield sign * _determinants(samples, (inner[0], inner[1], z - low[2]), grid)
+        yield from sign * determinants[inner[::-1]]
 
 
 def _with_neighbours(start: Triple, stop: Triple, size: Triple) -> tuple[Triple, Triple]:
@@ -117,26 +124,3 @@ def _sample(transform: sitk.Transform, grid: ImageGrid, low: Triple, high: Tripl
     )
     displacements: NDArray[np.float64] = sitk.GetArrayFromImage(sampled)
     return displacements
-
-
-def _determinants(
-    samples: NDArray[np.float64], place: tuple[slice, slice, int], grid: ImageGrid
-) -> NDArray[np.float64]:
-    """Return det DT (y, x) of one plane: the triple product of the differences along the three voxel axes."""
-    columns, rows, plane = place
-    below, above = max(plane - 1, 0), min(plane + 1, len(samples) - 1)
-    along_z = (samples[above, rows, columns] - samples[below, rows, columns]) / (above - below)
-    along_y = np.gradient(samples[plane, :, columns], axis=0)[rows]
-    along_x = np.gradient(samples[plane, rows], axis=1)[:, columns]
-    matrix = grid.matrix
-    a, b, c = (
-        [slope[..., k] + matrix[k, axis] for k in range(3)]
-        for axis, slope in enumerate((along_x, along_y, along_z))
-    )
-    triple = (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        + a[1] * (b[2] * c[0] - b[0] * c[2])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
-    determinants: NDArray[np.float64] = triple / np.linalg.det(matrix)
-    return determinants
