@@ -19,6 +19,7 @@ from napari_shapereg.quality.plots import cost_plot
 from napari_shapereg.quality.report import (
     Page,
     ReportedMap,
+    draw_histogram,
     draw_labels,
     draw_map,
     report_page,
@@ -78,6 +79,7 @@ def content(fixed, warped, smooth_map, affine):
         "warnings": ["Label 2 grew by 31 % in volume.", EVIL],
         "matrix": np.eye(3),
         "mapping": mapping,
+        "regularity": metrics.regularity,
     }
 
 
@@ -102,10 +104,10 @@ def undrawn(monkeypatch):
 def page_of(content):
     """Lay out a report as a registration does."""
     given = dict(content)
-    mapping = given.pop("mapping")
+    mapping, regularity = given.pop("mapping"), given.pop("regularity")
     pictures = draw_labels(given["fixed"], given["moving"], given["after"])
     if mapping:
-        pictures |= draw_map(given["fixed"], mapping)
+        pictures |= draw_map(given["fixed"], mapping) | draw_histogram(regularity)
     return report_page(**given, pictures=pictures)
 
 

@@ -14,7 +14,14 @@ import pytest
 from matplotlib import image
 
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
-from napari_shapereg.quality.report import ReportedMap, draw_labels, draw_map, report_page, write_page
+from napari_shapereg.quality.report import (
+    ReportedMap,
+    draw_histogram,
+    draw_labels,
+    draw_map,
+    report_page,
+    write_page,
+)
 from napari_shapereg.quality.report_blocks import Line, Picture, Table, blocks_of
 from napari_shapereg.transforms import affine_transform
 from napari_shapereg.volumes import ImageGrid, LabelVolume
@@ -51,7 +58,9 @@ def report(tmp_path_factory):
         provenance={"device": "cpu"},
         warnings=["Label 2 grew by 31 % in volume."],
         matrix=np.eye(3),
-        pictures=draw_labels(fixed, moving, fixed) | draw_map(fixed, ReportedMap(affine, np.ones_like)),
+        pictures=draw_labels(fixed, moving, fixed)
+        | draw_map(fixed, ReportedMap(affine, np.ones_like))
+        | draw_histogram(metrics.regularity),
     )
     return write_page(page, tmp_path_factory.mktemp("browser") / "report.html")
 

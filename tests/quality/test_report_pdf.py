@@ -12,7 +12,14 @@ import pytest
 
 from napari_shapereg.errors import MissingExtraError
 from napari_shapereg.quality import Metrics, inverse_consistency, label_agreement, regularity
-from napari_shapereg.quality.report import ReportedMap, draw_labels, draw_map, report_page, write_page
+from napari_shapereg.quality.report import (
+    ReportedMap,
+    draw_histogram,
+    draw_labels,
+    draw_map,
+    report_page,
+    write_page,
+)
 from napari_shapereg.quality.report_blocks import Picture, blocks_of
 from napari_shapereg.quality.report_pdf import page_as_pdf
 from napari_shapereg.transforms import affine_transform
@@ -48,7 +55,9 @@ def content():
         "provenance": {"moving": {"hash": "0123456789abcdef" * 4}, "device": "cpu"},
         "warnings": ["Label 2 grew by 31 % in volume.", ODD * 12],
         "matrix": np.eye(3),
-        "pictures": draw_labels(fixed, warped, warped) | draw_map(fixed, ReportedMap(affine, np.ones_like)),
+        "pictures": draw_labels(fixed, warped, warped)
+        | draw_map(fixed, ReportedMap(affine, np.ones_like))
+        | draw_histogram(metrics.regularity),
     }
 
 
