@@ -3,13 +3,15 @@
 Numba's own parallel loops are left alone. Its default threading layer ends the whole process when two Python
 threads enter it at once, as two registrations in one process do, and a lock of ours could not keep other
 packages out of it; its OpenMP layer brings a second OpenMP runtime beside torch's. The compiled loops release
-the interpreter's lock instead, and threads made for one call run them side by side: callers share no state,
-and nothing outlives the call or is broken in a forked child. Starting a thread costs some 50 microseconds.
+the interpreter's lock instead, and a few threads, shared by all callers, run them side by side. They stay for
+the next call: a registration makes thousands, and to start threads for each took an eighth of its time.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,9 +48,8 @@ def for_rows(loop: RowLoop, rows: int, columns: int, threads: int) -> None:
         loop((0, rows))
         return
     shares = min(shares, threads * _SHARES_FOR_A_THREAD)
-    with _pool(min(threads, shares)) as pool:
-        # Consumed, so that an exception in a thread is raised here.
-        list(pool.map(loop, _ranges(rows, shares)))
+    pool = _pool(threads)
+    _finish([pool.submit(loop, share) for share in _ranges(rows, shares)])
 
 
 def for_all_pairs(within: RowLoop, between: PairLoop, groups: Sequence[Range], threads: int) -> None:
@@ -68,22 +69,36 @@ def for_all_pairs(within: RowLoop, between: PairLoop, groups: Sequence[Range], t
     """
     latest: dict[int, Future[None]] = {}
 
+    futures: list[Future[None]] = []
+
     def run(call: Callable[..., None], members: tuple[int, ...], earlier: list[Future[None]]) -> None:
-        # They were handed out before, so they have begun, and nothing waits in a circle.
+        # They were handed out before, so they have begun, whoever else's calls stand in the same line, and
+        # nothing waits in a circle.
         for future in earlier:
             future.result()
         call(*(groups[member] for member in members))
 
-    with _pool(threads) as pool:
-        for members in _encounters(len(groups)):
-            earlier = [latest[member] for member in members if member in latest]
-            call = within if len(members) == 1 else between
-            future = pool.submit(run, call, members, earlier)
-            latest.update(dict.fromkeys(members, future))
-    for future in latest.values():
+    pool = _pool(threads)
+    for members in _encounters(len(groups)):
+        earlier = [latest[member] for member in members if member in latest]
+        call = within if len(members) == 1 else between
+        futures.append(pool.submit(run, call, members, earlier))
+        latest.update(dict.fromkeys(members, futures[-1]))
+    _finish(futures)
+
+
+def _finish(futures: list[Future[None]]) -> None:
+    """Wait for all, so that none writes after its caller has gone on, and raise what one of them raised."""
+    try:
+        wait(futures)
+    finally:
+        for future in futures:
+            future.cancel()
+    for future in futures:
         future.result()
 
 
+@lru_cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Return threads to which numbers below the smallest normal one are 0.
 
@@ -92,6 +107,11 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     so that the number of threads does not change a result.
     """
     return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,))
+
+
+# A child has none of its parent's threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _ranges(rows: int, count: int) -> list[Range]:
