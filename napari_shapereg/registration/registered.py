@@ -242,6 +242,8 @@ class RegisteredPair(ABC):
 
 
 def _voxels(volume: LabelVolume, label: int) -> int:
+    if label not in volume.labels:
+        return 0
     return int(np.count_nonzero(volume.data[volume.bounding_box(label)] == label))
 
 
