@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
-
 from napari_shapereg.deformations import AffineMap
 from napari_shapereg.deformations.fields import refine
 from napari_shapereg.reductions.selection import get_engine, resolve_device
 from napari_shapereg.reductions.threads import loops_before_torch
+from napari_shapereg.registration.best_field import BestField
 from napari_shapereg.registration.cancellation import Cancelled, stopping_when
 from napari_shapereg.registration.common_view import cropped_fractions, cropped_shapes
 from napari_shapereg.registration.initial import initial_map
@@ -168,6 +167,7 @@ class Registration:
         self._history: list[RegistrationState] = []
         self._affine = AffineMap.identity()
         self._field: tuple[Lattice, Tensor] | None = None
+        self._best: BestField | None = None
         self._momenta: Momenta | None = None
         self._cancelled = False
         self._finished = False
@@ -201,7 +201,7 @@ class Registration:
             labels=self.labels,
             initial=self._initial,
             linear=self._affine,
-            field=self._momenta.field() if self._momenta else self._field,
+            field=self._momenta.field() if self._momenta else self._kept_field(),
             status=self._status if self._finished else Status.CANCELLED,
             settings=self.settings,
             history=tuple(self._history),
@@ -212,6 +212,11 @@ class Registration:
             momenta=self._momenta,
             landmarks=self._landmarks,
         )
+
+    def _kept_field(self) -> tuple[Lattice, Tensor] | None:
+        if self._best is None or (self._finished and self._status is not Status.DIVERGED):
+            return self._field
+        return self._best.offer(self._field)
 
     def _run(self) -> Generator[RegistrationState]:
         settings = self.settings
@@ -246,7 +251,7 @@ class Registration:
 
     def _run_linear(self, shapes: Shapes, kind: LinearKind) -> Iterator[RegistrationState]:
         planned = MAX_STEPS * (KINDS.index(kind) + 1)
-        before = _carried(shapes, self._affine)
+        before = shapes.moved_points(self._affine)
         object_radius = radius(pooled(shapes.targets, shapes.weights))
         loss = chosen_fidelity(self.settings.linear_fidelity, object_radius, self.settings.engine)
         for step in self._linear_steps(shapes, kind, loss):
@@ -254,7 +259,7 @@ class Registration:
                 self._status = Status.DIVERGED
                 return
             self._affine = step.affine
-            after = _carried(shapes, step.affine)
+            after = shapes.moved_points(step.affine)
             iteration = len(self._history) + 1
             yield RegistrationState(
                 stage="linear",
@@ -295,6 +300,7 @@ class Registration:
         object_radius = radius(pooled(shapes.targets, shapes.weights))
         lattice, lengths = lattice_for(shapes, self._affine, self.fixed, object_radius, self.settings)
         framed = in_frame(shapes, self._affine, lattice)
+        self._best = BestField(framed)
         points = {label: measure.points for label, measure in framed.sources.items()}
         if framed.pairs:
             points[PAIRS] = framed.pairs.moving
@@ -305,6 +311,7 @@ class Registration:
             yield from self._descend(planned, points, done, share)
             if self._status is Status.DIVERGED:
                 return
+            self._best.offer(self._field)
             done += share
 
     def _run_momenta(self, shapes: Shapes) -> Iterator[RegistrationState]:
@@ -389,11 +396,3 @@ class Registration:
                 progress=min(1.0, done + share * steps / settings.max_steps),
             )
             here = there
-
-
-def _carried(shapes: Shapes, affine: AffineMap) -> dict[int, Tensor]:
-    clouds = {}
-    for label, measure in shapes.sources.items():
-        moved = affine.apply(measure.points.double().cpu().numpy())
-        clouds[label] = torch.from_numpy(moved).to(measure.points)
-    return clouds

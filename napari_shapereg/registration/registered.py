@@ -210,7 +210,8 @@ class RegisteredPair(ABC):
         )
 
         mapping = ReportedMap(self.transform, self._local_displacement)
-        with ThreadPoolExecutor(max_workers=1) as background:
+        background = ThreadPoolExecutor(max_workers=1)
+        try:
             # In the order in which the pictures need them.
             measuring_map = background.submit(lambda: self.regularity)
             warping = background.submit(lambda: self.warped)
@@ -219,6 +220,9 @@ class RegisteredPair(ABC):
             pictures |= draw_histogram(measuring_map.result())
             pictures |= draw_labels(self.fixed, self.moving, warping.result())
             metrics = measuring.result()
+        finally:
+            # After an error, or Ctrl-C, nobody asks for what has not begun.
+            background.shutdown(cancel_futures=True)
         facts = {"status": metrics["message"], "seconds": round(metrics["seconds"], 2)}
         page = report_page(
             title=f"{_title(self.moving)} registered onto {_title(self.fixed)}",

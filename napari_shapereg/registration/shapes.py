@@ -51,6 +51,10 @@ class Shapes:
         """The labels, ascending."""
         return tuple(self.weights)
 
+    def moved_points(self, affine: AffineMap) -> dict[int, Tensor]:
+        """Return the (N, 3) moving points of each label after a linear map, LPS mm."""
+        return {k: carried(measure, affine)[0].to(measure.dtype) for k, measure in self.sources.items()}
+
     def coarsened(self, points: int) -> Shapes:
         """Return the shapes with about `points` points a label at most."""
         return Shapes(
